@@ -1,0 +1,110 @@
+// Words about models: signature, features as fitted, what training and packaging hand on.
+import type { Digest } from './artifact.js';
+import type { Task } from './dataset.js';
+
+export const dateParts = ['year', 'month', 'day', 'weekday', 'hour', 'epochDays'] as const;
+export type DatePart = (typeof dateParts)[number];
+
+/** One float of `num`: a number column itself, or one part of a date column (UTC). */
+export interface NumberInput {
+  column: string;
+  part: DatePart | null;
+}
+
+/** DESIGN §7 "Signature": what the ONNX file takes and gives, in order. */
+export interface Signature {
+  num: NumberInput[];
+  cat: string[];
+  task: Task;
+  /** Order of `probabilities`; empty for regression. */
+  classes: string[];
+}
+
+/** Statistics of one `num` input, fitted on the training part: (x or impute, minus mean) times scale. */
+export interface FittedNumber {
+  input: NumberInput;
+  impute: number;
+  mean: number;
+  /** 1 / standard deviation, 0 for a constant input. */
+  scale: number;
+}
+
+/** Vocabulary of one `cat` input; a value outside it goes to one "other" place, a missing one ('') to none. */
+export interface FittedCategory {
+  column: string;
+  values: string[];
+}
+
+export interface FittedFeatures {
+  version: 1;
+  num: FittedNumber[];
+  cat: FittedCategory[];
+  /** Width of the featurised matrix. */
+  width: number;
+  signature: Signature;
+}
+
+/** Rows as the model takes them: `num` row-major rows x signature.num, NaN = missing; `cat` row-major, '' = missing. */
+export interface ModelInputs {
+  rows: number;
+  num: Float32Array;
+  cat: string[];
+}
+
+export interface ModelOutputs {
+  /** Classification. */
+  label?: string[];
+  /** Row-major rows x classes. */
+  probabilities?: Float32Array;
+  /** Regression. */
+  value?: Float32Array;
+}
+
+/** A featurised part in the store: row-major float32 `x` (rows x width), `y` float32 (class index or value), both in key order. */
+export interface MatrixRef {
+  rows: number;
+  width: number;
+  x: Digest;
+  y: Digest;
+}
+
+export interface GoldenRows {
+  inputs: { rows: number; num: (number | null)[]; cat: string[] };
+  outputs: { label?: string[]; probabilities?: number[]; value?: number[] };
+}
+
+export const trainerTypes = ['linear'] as const;
+export type TrainerType = (typeof trainerTypes)[number];
+
+export const providers = ['cpu', 'cuda'] as const;
+export type Provider = (typeof providers)[number];
+
+/** `spec.json` of a trainer child (DESIGN §7): all it knows. Paths are local files, verified by the parent. */
+export interface TrainSpec {
+  trainer: TrainerType;
+  task: Task;
+  /** Trainer parameters after defaults. */
+  params: Record<string, number | string | boolean>;
+  seed: number;
+  rows: number;
+  width: number;
+  /** Number of classes; 1 for regression. */
+  outputs: number;
+  paths: { x: string; y: string; checkpoint: string | null; out: string };
+  provider: Provider;
+  threads: number;
+  /** K: optimiser steps in one session.run. */
+  stepsPerRun: number;
+  /** At least this long between two checkpoints. */
+  checkpointEveryMs: number;
+  /** sha256 over everything that the result depends on; a checkpoint with another one is refused. */
+  inputsDigest: Digest;
+}
+
+/** Parent <-> trainer child. A checkpoint is a file written by rename in `paths.out`; the parent stores it, then heartbeats. */
+export type TrainerMessage =
+  | { type: 'started'; step: number; totalSteps: number; provider: Provider }
+  | { type: 'progress'; step: number; totalSteps: number; epoch: number; epochs: number; loss: number }
+  | { type: 'checkpoint'; step: number; path: string }
+  | { type: 'done'; path: string; steps: number; loss: number }
+  | { type: 'failed'; failure: string; detail: string };

@@ -1,0 +1,46 @@
+// The pipeline document (CONTRACT §2) after parsing: every default filled in, durations in milliseconds.
+import type { ColumnType, Task } from './dataset.js';
+import type { Strategy } from './labeling.js';
+import type { TrainerType } from './model.js';
+
+export const classificationMetrics = ['accuracy', 'macroF1', 'logLoss'] as const;
+export const regressionMetrics = ['rmse', 'mae', 'r2'] as const;
+export type MetricName = (typeof classificationMetrics)[number] | (typeof regressionMetrics)[number];
+
+export interface FileSource {
+  type: 'file';
+  /** A path or a glob. */
+  path: string;
+}
+
+/** Per column (range, allowed values, pattern, presence) or for the table as a whole. */
+export type Expectation =
+  | { column: string; min?: number; max?: number; in?: string[]; notNull?: boolean; unique?: boolean }
+  | { rows: { min?: number; max?: number } };
+
+export interface TrainerSpecification {
+  type: TrainerType;
+  params: Record<string, number | string | boolean>;
+  seed: number;
+  /** `auto` goes to `gpu` when FLOPs per step make it pay. */
+  pool: 'auto' | 'cpu' | 'gpu';
+}
+
+export type SplitBy = { kind: 'key' } | { kind: 'group'; column: string } | { kind: 'time'; column: string };
+
+export interface PipelineDocument {
+  name: string;
+  dataset: { name: string; source: FileSource | null; key: string; label: string; task: Task };
+  features: { include: string[] | null; exclude: string[]; types: Record<string, ColumnType> };
+  expectations: Expectation[];
+  quarantine: { maxShare: number };
+  labeling: { strategy: Strategy; batchSize: number; explore: number; deadlineMs: number } | null;
+  split: { holdout: number; validation: number; seed: number; by: SplitBy };
+  /** At least one; several are candidates, compared on the same holdout rows. */
+  trainers: TrainerSpecification[];
+  gate: { metric: MetricName; min: number | null; max: number | null; champion: { notWorseBy: number } | null };
+  evaluation: { slices: string[] };
+  approval: { quorum: number; deadlineMs: number; onDeadline: 'reject' | 'approve' } | null;
+  release: { strategy: 'direct' };
+  triggers: { schedule: string | null; timezone: string; newRows: number | null; cooldownMs: number; maxRunsPerDay: number | null };
+}

@@ -1,0 +1,114 @@
+// What each built-in step hands on: digests and counts, kept in its row and passed to the nodes after it.
+import type { Digest } from './artifact.js';
+import type { SplitPart, Watermark } from './dataset.js';
+import type { BatchCounts } from './labeling.js';
+import type { MatrixRef } from './model.js';
+import type { StepResultBase, Verdict } from './run.js';
+
+/** All rows read so far, every cell as text, one Parquet file ordered by key. */
+export interface ExtractResult extends StepResultBase {
+  raw: Digest;
+  rows: number;
+  newRows: number;
+  watermark: Watermark;
+  /** Parent dataset version, if there is one. */
+  parent: Digest | null;
+  /** Rows that could not be parsed. */
+  unparsable: number;
+}
+
+export interface ProfileResult extends StepResultBase {
+  /** JSON `Profile`. */
+  profile: Digest;
+  /** One HTML page with plots. */
+  report: Digest;
+  /** JSON `Schema` as inferred from these rows. */
+  schema: Digest;
+}
+
+/** `ask`: a new column waits for a person; the workflow opens a `schema` approval and runs `validate` again with the answer. */
+export type ValidateResult =
+  | (StepResultBase & {
+      kind: 'ok';
+      /** Id of the dataset version (DESIGN §3b.9). */
+      dataset: Digest;
+      /** The one Parquet file of it: typed columns, ordered by key. */
+      file: Digest;
+      rows: number;
+      labelled: number;
+      quarantine: Digest | null;
+      quarantined: number;
+    })
+  | (StepResultBase & { kind: 'ask'; schema: Digest; newColumns: string[] });
+
+export interface SplitResult extends StepResultBase {
+  /** Parquet (key, part), ordered by key. */
+  split: Digest;
+  counts: Record<SplitPart, number>;
+}
+
+export interface LabelResult extends StepResultBase {
+  batch: string | null;
+  counts: BatchCounts | null;
+  /** Dataset version with the labels in it (the same as before when nobody answered). */
+  dataset: Digest;
+  file: Digest;
+  labelled: number;
+}
+
+export interface FeaturizeResult extends StepResultBase {
+  /** JSON `FittedFeatures`. */
+  features: Digest;
+  train: MatrixRef;
+  validation: MatrixRef | null;
+  /** Labelled holdout rows, by number only: evaluation runs the packaged file on raw rows. */
+  holdoutRows: number;
+  warnings: string[];
+}
+
+export interface TrainResult extends StepResultBase {
+  /** Final optimiser state: float32 parameters and moments, with a JSON header. */
+  state: Digest;
+  trainer: string;
+  trainerVersion: string;
+  steps: number;
+  loss: number;
+  provider: string;
+  device: string;
+  threads: number;
+  seconds: number;
+  resumedFromStep: number;
+}
+
+export interface PackageResult extends StepResultBase {
+  model: Digest;
+  sizeBytes: number;
+  golden: Digest;
+  signature: Digest;
+}
+
+export interface EvaluateResult extends StepResultBase {
+  /** JSON: metrics with intervals and n, confusion, per class, per slice, comparison with the champion, candidates. */
+  evaluation: Digest;
+  metrics: Record<string, number>;
+  verdict: Verdict;
+  /** Index of the candidate that goes on. */
+  best: number;
+  model: Digest;
+  golden: Digest;
+  signature: Digest;
+  /** Version of the champion it was compared with. */
+  champion: number | null;
+}
+
+export interface RegisterResult extends StepResultBase {
+  version: number;
+  /** Digest of the version: sha256 of the RFC 8785 list of its files. */
+  digest: Digest;
+}
+
+export interface ReleaseResult extends StepResultBase {
+  champion: number;
+  /** False when the champion moved since the evaluation: the run evaluates again. */
+  moved: boolean;
+}
