@@ -1,0 +1,279 @@
+// One Postgres per home, detached: any process may ensure it, the first one starts it, all get the same URL.
+// The server is found through its postmaster.pid and its working directory, never by name. `<home>/postgres/` holds data/,
+// the password and the log, or `<home>/postgres.path` names the folder that does (root, with a home others cannot enter).
+import { execFile, spawn, spawnSync } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import { chownSync, existsSync, mkdirSync, openSync, closeSync, readFileSync, readdirSync } from 'node:fs';
+import { readlinkSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import pg from 'pg';
+import { homePorts, replaceFile, requireFreePort } from '../home.js';
+import type { Binaries } from './postgres-binaries.js';
+import { findBinaries, sharedRoot } from './postgres-binaries.js';
+import type { ProcessIdentity } from './process.js';
+import { commandOf, identify, stopProcess, withLock } from './process.js';
+
+const superuser = 'perennial';
+const databaseName = 'perennial';
+
+export interface PostgresOptions {
+  /** Default true. False only for tests: a power cut may lose data. */
+  fsync?: boolean;
+  onProgress?: (line: string) => void;
+}
+
+export interface Postgres {
+  url: string;
+  pid: number;
+  /** False: it ran already. */
+  started: boolean;
+}
+
+const lockPath = (home: string) => join(home, 'postgres.lock');
+const urlPath = (home: string) => join(home, 'database-url');
+
+function readText(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return null;
+  }
+}
+
+/** The folder of data, password and log; null: this home has none yet. */
+function findRoot(home: string): string | null {
+  const elsewhere = readText(join(home, 'postgres.path'))?.trim();
+  const root = elsewhere ?? join(home, 'postgres');
+  return existsSync(root) ? realpathSync(root) : null;
+}
+
+function canEnter(folder: string, user: Binaries['user']): boolean {
+  return user === undefined || spawnSync('/bin/sh', ['-c', 'cd "$1"', 'sh', folder], { cwd: '/', ...user }).status === 0;
+}
+
+function makeRoot(home: string, user: Binaries['user']): string {
+  const inside = join(home, 'postgres');
+  mkdirSync(inside, { recursive: true, mode: 0o700 });
+  if (user) chownSync(inside, user.uid, user.gid);
+  if (canEnter(inside, user)) return realpathSync(inside);
+  // Root, and a folder above the home is closed to others: the data lives beside, one folder per life of the home.
+  rmSync(inside, { recursive: true, force: true });
+  const family = createHash('sha256').update(realpathSync(home)).digest('hex').slice(0, 12);
+  mkdirSync(sharedRoot, { recursive: true, mode: 0o755 });
+  for (const name of readdirSync(sharedRoot).filter((entry) => entry.startsWith(`${family}-`))) {
+    const old = join(sharedRoot, name);
+    if (livePostmaster(old) === null) rmSync(old, { recursive: true, force: true });
+  }
+  const root = join(sharedRoot, `${family}-${randomBytes(4).toString('hex')}`);
+  mkdirSync(root, { mode: 0o700 });
+  if (user) chownSync(root, user.uid, user.gid);
+  writeFileSync(join(home, 'postgres.path'), `${root}\n`);
+  return root;
+}
+
+function worksIn(pid: number, data: string): boolean {
+  if (process.platform !== 'linux') return commandOf(pid).includes(data);
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`) === data;
+  } catch {
+    return false;
+  }
+}
+
+/** The running server of a data folder: the pid of postmaster.pid, if that process works in this folder. */
+function livePostmaster(root: string): ProcessIdentity | null {
+  const data = join(root, 'data');
+  const pid = Number(readText(join(data, 'postmaster.pid'))?.split('\n')[0]);
+  const identity = identify(pid);
+  return identity && worksIn(pid, data) ? identity : null;
+}
+
+/**
+ * After a kill -9, postmaster.pid may name a zombie (which Postgres takes for alive) or a stranger with the same pid, and
+ * orphaned backends may still end. The file goes only when no process works in the data folder any more.
+ */
+async function clearStalePid(root: string): Promise<void> {
+  const data = join(root, 'data');
+  const file = join(data, 'postmaster.pid');
+  const end = Date.now() + 10_000;
+  const pids = () =>
+    process.platform === 'linux' ? readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number) : [];
+  while (existsSync(file)) {
+    const orphans = pids().filter((pid) => identify(pid) !== null && worksIn(pid, data));
+    if (orphans.length === 0) {
+      rmSync(file, { force: true });
+    } else if (Date.now() >= end) {
+      throw new Error(`processes of a former Postgres still work in ${data}: ${orphans.join(', ')}`);
+    } else {
+      await sleep(50);
+    }
+  }
+}
+
+/** Null when the server answers and knows our password; else why not. */
+async function probe(url: string): Promise<(Error & { code?: string }) | null> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 1_000 });
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    await client.query('select 1');
+    return null;
+  } catch (error) {
+    return error as Error;
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+async function initialise(binaries: Binaries, root: string, options: PostgresOptions): Promise<void> {
+  options.onProgress?.('creating the database');
+  const fresh = join(root, 'data.new');
+  rmSync(fresh, { recursive: true, force: true });
+  const password = join(root, 'password');
+  writeFileSync(password, randomBytes(24).toString('base64url'), { mode: 0o600 });
+  if (binaries.user) chownSync(password, binaries.user.uid, binaries.user.gid);
+  const common = ['-D', fresh, '-U', superuser, '-A', 'scram-sha-256', `--pwfile=${password}`];
+  const arguments_ = [...common, '-E', 'UTF8', '--locale=C.UTF-8', ...(options.fsync === false ? ['--no-sync'] : [])];
+  try {
+    await promisify(execFile)(join(binaries.native, 'bin/initdb'), arguments_, { cwd: root, ...binaries.user });
+  } catch (error) {
+    throw new Error(`initdb failed: ${(error as { stderr?: string }).stderr ?? String(error)}`, { cause: error });
+  }
+  renameSync(fresh, join(root, 'data'));
+}
+
+function serverArguments(data: string, port: number, options: PostgresOptions): string[] {
+  const values: Record<string, string | number> = {
+    listen_addresses: '127.0.0.1',
+    port,
+    unix_socket_directories: '',
+    max_connections: 200,
+    shared_buffers: '32MB',
+    // Idle homes should cost nothing: no logical replication, and background writers that mostly sleep.
+    max_wal_senders: 0,
+    wal_level: 'minimal',
+    bgwriter_delay: '1s',
+    wal_writer_delay: '200ms',
+    autovacuum_naptime: '60s',
+    ...(options.fsync === false ? { fsync: 'off', full_page_writes: 'off' } : {}),
+  };
+  return ['-D', data, ...Object.entries(values).flatMap(([name, value]) => ['-c', `${name}=${value}`])];
+}
+
+function launch(binaries: Binaries, root: string, port: number, options: PostgresOptions): number {
+  const data = join(root, 'data');
+  const log = openSync(join(root, 'server.log'), 'a', 0o600);
+  const child = spawn(join(binaries.native, 'bin/postgres'), serverArguments(data, port, options), {
+    cwd: data,
+    detached: true,
+    stdio: ['ignore', log, log],
+    env: { PATH: process.env['PATH'] ?? '', TZ: 'UTC', LC_ALL: 'C.UTF-8' },
+    ...binaries.user,
+  });
+  child.on('error', () => undefined);
+  child.unref();
+  closeSync(log);
+  if (child.pid === undefined) throw new Error(`Postgres could not be started from ${binaries.native}`);
+  return child.pid;
+}
+
+function lastLines(root: string): string {
+  return (readText(join(root, 'server.log')) ?? '').trim().split('\n').slice(-5).join('\n');
+}
+
+/** Waits for the answer; recovery after a crash may take a while, and is no failure while the server lives. */
+async function waitUntilReady(root: string, url: string, identity: ProcessIdentity | null): Promise<void> {
+  const end = Date.now() + 120_000;
+  for (;;) {
+    const error = await probe(url);
+    if (error === null) return;
+    if (error.code === '28P01') throw new Error(`the Postgres in ${root} does not accept this home's password`);
+    if (!identity || identify(identity.pid)?.started !== identity.started) {
+      throw new Error(`Postgres ended while starting:\n${lastLines(root)}`);
+    }
+    if (Date.now() > end) throw new Error(`Postgres does not answer: ${error.message}\n${lastLines(root)}`);
+    await sleep(20);
+  }
+}
+
+async function createDatabase(adminUrl: string): Promise<void> {
+  const client = new pg.Client({ connectionString: adminUrl });
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
+    const found = await client.query('select 1 from pg_database where datname = $1', [databaseName]);
+    if (found.rowCount === 0) await client.query(`create database ${databaseName}`);
+  } finally {
+    await client.end();
+  }
+}
+
+function checkVersion(root: string, binaries: Binaries): void {
+  const written = readText(join(root, 'data/PG_VERSION'))?.trim();
+  if (written && written !== binaries.version) {
+    throw new Error(
+      `the data in ${root}/data was written by Postgres ${written}, the binaries are ${binaries.version}. ` +
+        'Move it over as docs/operations.md says under "Upgrade", or set DATABASE_URL.',
+    );
+  }
+}
+
+async function startLocked(home: string, options: PostgresOptions): Promise<Postgres> {
+  const binaries = findBinaries();
+  const root = findRoot(home) ?? makeRoot(home, binaries.user);
+  if (!existsSync(join(root, 'data'))) await initialise(binaries, root, options);
+  checkVersion(root, binaries);
+  const password = readText(join(root, 'password'))?.trim();
+  if (!password) throw new Error(`${root}/password is gone; without it nobody can log in to ${root}/data`);
+  const { postgres: port } = await homePorts(home);
+  const base = `postgres://${superuser}:${password}@127.0.0.1:${port}`;
+  let identity = livePostmaster(root);
+  const started = identity === null;
+  if (!identity) {
+    await clearStalePid(root);
+    await requireFreePort(port, `the embedded Postgres of ${home}; remove ports.json there to choose others`);
+    options.onProgress?.('starting Postgres');
+    identity = identify(launch(binaries, root, port, options));
+  }
+  await waitUntilReady(root, `${base}/postgres`, identity);
+  await createDatabase(`${base}/postgres`);
+  const url = `${base}/${databaseName}`;
+  await replaceFile(urlPath(home), `${url}\n`);
+  return { url, pid: identity?.pid ?? 0, started };
+}
+
+async function findRunning(home: string): Promise<Postgres | null> {
+  const root = findRoot(home);
+  const url = readText(urlPath(home))?.trim();
+  const identity = root && livePostmaster(root);
+  if (!identity || !url || (await probe(url)) !== null) return null;
+  return { url, pid: identity.pid, started: false };
+}
+
+/** The home's Postgres, started if it does not run. Safe to call from several processes at once. */
+export async function ensurePostgres(home: string, options: PostgresOptions = {}): Promise<Postgres> {
+  mkdirSync(home, { recursive: true });
+  const running = await findRunning(home);
+  if (running) return running;
+  return withLock(lockPath(home), { timeoutMs: 120_000, what: 'the start of Postgres' }, async () => {
+    return (await findRunning(home)) ?? (await startLocked(home, options));
+  });
+}
+
+/** Stops it without losing anything (fast shutdown; then immediate, which recovers at the next start). */
+export async function stopPostgres(home: string): Promise<boolean> {
+  const root = findRoot(home);
+  if (!root || livePostmaster(root) === null) return false;
+  return withLock(lockPath(home), { timeoutMs: 120_000, what: 'the start of Postgres' }, async () => {
+    const identity = livePostmaster(root);
+    if (!identity) return false;
+    const steps = [
+      { signal: 'SIGINT', waitMs: 20_000 },
+      { signal: 'SIGQUIT', waitMs: 10_000 },
+    ] as const;
+    if (!(await stopProcess(identity, steps))) throw new Error(`Postgres (pid ${identity.pid}) does not stop`);
+    return true;
+  });
+}
