@@ -1,0 +1,126 @@
+// The pool, transactions, and the one place where errors of the driver become ours: they carry SQL and parameters,
+// which must reach neither a log nor a client.
+import { sql, type SQL } from 'drizzle-orm';
+import { drizzle, type NodePgDatabase, type NodePgQueryResultHKT } from 'drizzle-orm/node-postgres';
+import type { PgDatabase } from 'drizzle-orm/pg-core';
+import pg from 'pg';
+import { Failure } from '../domain/failures.js';
+import type { Json } from '../domain/json.js';
+
+export type Db = NodePgDatabase<Record<string, never>>;
+/** A transaction, or the pool itself: then each statement is one transaction. */
+export type Tx = PgDatabase<NodePgQueryResultHKT, Record<string, never>>;
+
+export interface DbOptions {
+  /** Connections at most. Default 10. */
+  max?: number;
+  /** Shown in pg_stat_activity. Default `perennial`. */
+  name?: string;
+  /** Called when an idle connection dies. Default: nothing; the pool replaces it. */
+  onError?: (error: Error) => void;
+}
+
+/** An error of Postgres without its SQL and parameters. */
+export class DatabaseFault extends Error {
+  readonly code: string;
+  readonly constraint: string | null;
+  constructor(code: string, constraint: string | null) {
+    super(`the database refused a statement: ${code}${constraint === null ? '' : ` (${constraint})`}`);
+    this.name = 'DatabaseFault';
+    this.code = code;
+    this.constraint = constraint;
+  }
+}
+
+/** Opens a pool; connections are made when first used. */
+export function createDb(url: string, options: DbOptions = {}): { db: Db; close(): Promise<void> } {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: options.max ?? 10,
+    application_name: options.name ?? 'perennial',
+    connectionTimeoutMillis: 5_000,
+    query_timeout: 15_000,
+    keepAlive: true,
+    options: '-c timezone=UTC',
+  });
+  pool.on('error', options.onError ?? (() => undefined));
+  return { db: drizzle(pool) as Db, close: () => pool.end() };
+}
+
+const retryable = new Set(['40001', '40P01']);
+
+/**
+ * Runs `work` in one transaction, again (at most 5 times) after a serialization failure or a deadlock; so `work` must
+ * have no effect outside the database.
+ * @throws Failure `Unavailable` when the connection is lost, whatever `work` throws otherwise
+ */
+export async function inTransaction<T>(db: Db, work: (tx: Tx) => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await db.transaction((tx) => work(tx as unknown as Tx));
+    } catch (error) {
+      const fault = asFault(error);
+      if (!(fault instanceof DatabaseFault) || !retryable.has(fault.code) || attempt >= 5) throw fault;
+      await new Promise((resolve) => setTimeout(resolve, attempt * 10 * Math.random()));
+    }
+  }
+}
+
+/** Runs one statement. @throws Failure `Unavailable` or `InvalidRequest`, DatabaseFault */
+export async function rows<T>(tx: Tx, statement: SQL): Promise<T[]> {
+  try {
+    return (await tx.execute(statement)).rows as T[];
+  } catch (error) {
+    throw asFault(error);
+  }
+}
+
+/** Runs one statement that gives at most one row. @throws as `rows` */
+export async function row<T>(tx: Tx, statement: SQL): Promise<T | null> {
+  return (await rows<T>(tx, statement))[0] ?? null;
+}
+
+/** Runs one statement that gives exactly one row. @throws as `rows`; Failure `Internal` when there is none */
+export async function mustRow<T>(tx: Tx, statement: SQL): Promise<T> {
+  const found = await row<T>(tx, statement);
+  if (found === null) throw new Failure('Internal', 'a row that must be there is not');
+  return found;
+}
+
+/** A value as a `jsonb` parameter; null and undefined as SQL null. */
+export function json(value: Json | object | null | undefined): SQL {
+  return value === null || value === undefined ? sql`null::jsonb` : sql`${JSON.stringify(value)}::jsonb`;
+}
+
+/** A list as a `text[]` parameter. */
+export function list(values: readonly string[]): SQL {
+  return sql`${sql.param([...values])}::text[]`;
+}
+
+/** Postgres' text of a moment as ISO 8601 in UTC. */
+export function iso(moment: string): string;
+export function iso(moment: string | null): string | null;
+export function iso(moment: string | null): string | null {
+  return moment === null ? null : new Date(moment).toISOString();
+}
+
+function asFault(error: unknown): unknown {
+  if (error instanceof Failure || error instanceof DatabaseFault) return error;
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  if (!(cause instanceof Error)) return error;
+  const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : null;
+  if (cause instanceof pg.DatabaseError && code !== null) {
+    // 22P05, 22021: a NUL or half a surrogate pair, which Postgres cannot store
+    if (code === '22P05' || code === '22021' || code === '22P02')
+      return new Failure('InvalidRequest', 'a text holds a character that cannot be stored');
+    if (/^(08|53|57P)/.test(code)) return new Failure('Unavailable', 'the database does not take statements now');
+    return new DatabaseFault(code, cause.constraint ?? null);
+  }
+  if (cause !== error || isLost(cause, code)) return new Failure('Unavailable', 'the database does not answer');
+  return error;
+}
+
+function isLost(cause: Error, code: string | null): boolean {
+  if (code !== null && /^(ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|ENOENT)/.test(code)) return true;
+  return /connection terminated|connection error|timeout exceeded|read timeout|connection timeout/i.test(cause.message);
+}

@@ -1,0 +1,10 @@
+// All tables: what migrations are made from.
+export * from './approval.js';
+export * from './artifact.js';
+export * from './dataset.js';
+export * from './labeling.js';
+export * from './model.js';
+export * from './outbox.js';
+export * from './pipeline.js';
+export * from './project.js';
+export * from './run.js';
