@@ -6,7 +6,8 @@ import { linkSync, mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync } 
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { commandOf } from './embedded/process.js';
+import type { ProcessIdentity } from './embedded/process.js';
+import { commandOf, identify, isAlive } from './embedded/process.js';
 
 export interface RunFile {
   api: string;
@@ -44,13 +45,33 @@ async function readJson<T>(path: string): Promise<T | null> {
 
 const runPath = (home: string) => join(home, 'run.json');
 
+/** In the file, start times stand beside the pids: a pid alone may be somebody else's by the time it is read. */
+interface KeptRunFile extends RunFile {
+  started: Record<string, string>;
+}
+
 export async function readRunFile(home: string): Promise<RunFile | null> {
-  return readJson<RunFile>(runPath(home));
+  const kept = await readJson<KeptRunFile>(runPath(home));
+  if (!kept) return null;
+  const { started: _, ...run } = kept;
+  return run;
+}
+
+/** Which of the processes in run.json still run: pid and start time as they were when the file was written. */
+export async function livingProcesses(home: string): Promise<{ name: string; identity: ProcessIdentity }[]> {
+  const kept = await readJson<KeptRunFile>(runPath(home));
+  if (!kept?.pids) return [];
+  const pids = Object.entries(kept.pids).flatMap(([name, pid]) => [pid].flat().map((one) => ({ name, pid: one })));
+  return pids
+    .map(({ name, pid }) => ({ name, identity: { pid: pid ?? 0, started: kept.started?.[String(pid)] ?? '' } }))
+    .filter(({ identity }) => isAlive(identity));
 }
 
 export async function writeRunFile(home: string, run: RunFile): Promise<void> {
   mkdirSync(home, { recursive: true });
-  await replaceFile(runPath(home), `${JSON.stringify(run, null, 2)}\n`);
+  const identities = Object.values(run.pids).flatMap((pid) => [pid].flat().map((one) => identify(one ?? 0)));
+  const started = Object.fromEntries(identities.flatMap((one) => (one ? [[one.pid, one.started]] : [])));
+  await replaceFile(runPath(home), `${JSON.stringify({ ...run, started }, null, 2)}\n`);
 }
 
 export async function removeRunFile(home: string): Promise<void> {

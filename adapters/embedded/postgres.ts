@@ -50,7 +50,9 @@ function findRoot(home: string): string | null {
 }
 
 function canEnter(folder: string, user: Binaries['user']): boolean {
-  return user === undefined || spawnSync('/bin/sh', ['-c', 'cd "$1"', 'sh', folder], { cwd: '/', ...user }).status === 0;
+  return (
+    user === undefined || spawnSync('/bin/sh', ['-c', 'cd "$1"', 'sh', folder], { cwd: '/', ...user }).status === 0
+  );
 }
 
 function makeRoot(home: string, user: Binaries['user']): string {
@@ -99,7 +101,11 @@ async function clearStalePid(root: string): Promise<void> {
   const file = join(data, 'postmaster.pid');
   const end = Date.now() + 10_000;
   const pids = () =>
-    process.platform === 'linux' ? readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number) : [];
+    process.platform === 'linux'
+      ? readdirSync('/proc')
+          .filter((name) => /^\d+$/.test(name))
+          .map(Number)
+      : [];
   while (existsSync(file)) {
     const orphans = pids().filter((pid) => identify(pid) !== null && worksIn(pid, data));
     if (orphans.length === 0) {
