@@ -1,0 +1,299 @@
+// The fields of a pipeline document (CONTRACT §2) as one table: names, ranges, defaults, and the words that are not built yet.
+import { cronAliases, cronFault } from './cron.js';
+import { columnTypes, tasks } from './dataset.js';
+import type { FieldFault } from './failures.js';
+import * as f from './fields.js';
+import { builtStrategies, type Strategy } from './labeling.js';
+import { trainerTypes, type TrainerType } from './model.js';
+import { nearestWord } from './nearest.js';
+import { classificationMetrics, regressionMetrics } from './pipeline.js';
+import type { Expectation, PipelineDocument, SplitBy, TrainerSpecification } from './pipeline.js';
+import { trainerParameters, type TrainerParameter } from './trainers.js';
+
+/** As read: every field checked by itself; what depends on two fields is still to do (`document.ts`). */
+export type ReadDocument = Omit<PipelineDocument, 'labeling'> & {
+  labeling: (Omit<NonNullable<PipelineDocument['labeling']>, 'strategy'> & { strategy: Strategy | null }) | null;
+};
+
+const dayMs = 86_400_000;
+const longestWait = { minMs: 1, maxMs: 366 * dayMs, allowed: 'a duration up to 366 days, such as "3 days" or "90 s"' };
+const nameWords = 'a name of a-z, 0-9, _ and -, starting with a letter or digit, at most 63 long';
+const name = f.text(nameWords, /^[a-z0-9][a-z0-9_-]{0,62}$/);
+const column = f.text('the name of a column', undefined, 256);
+const columns = f.list(column, { max: 5000, unique: true, what: 'names of columns' });
+const metrics = [...classificationMetrics, ...regressionMetrics];
+
+const source = f.object<{ type: 'file'; path: string }>({
+  type: f.optional(f.choice(['file'] as const, ['http', 'postgres', 's3']), () => 'file'),
+  path: f.required(f.text('a path or a glob'), 'a path or a glob'),
+});
+
+const dataset = f.object<PipelineDocument['dataset']>({
+  name: f.required(name, nameWords),
+  source: f.optional<{ type: 'file'; path: string }, null>(source, () => null),
+  key: f.required(column, 'the name of a column'),
+  label: f.required(column, 'the name of a column'),
+  task: f.required(f.choice(tasks), tasks.join(', ')),
+});
+
+const featureObject = f.object<PipelineDocument['features']>({
+  include: f.optional<string[], null>(columns, () => null),
+  exclude: f.optional(columns, () => []),
+  types: f.optional(f.record(f.choice(columnTypes, ['text']), 'an object of columns and their types'), () => ({})),
+});
+
+const features: f.Read<PipelineDocument['features']> = (value, path, faults) =>
+  Array.isArray(value)
+    ? { include: columns(value, path, faults) ?? [], exclude: [], types: {} }
+    : featureObject(value, path, faults);
+
+/** Cells are compared as text; a number is taken as its decimal text. */
+const cell: f.Read<string> = (value, path, faults) =>
+  typeof value === 'string' || (typeof value === 'number' && Number.isFinite(value))
+    ? String(value)
+    : f.addFault(faults, path, { found: f.described(value), allowed: 'a text or a number' });
+
+/** Stands for "not given"; dropped before the value is handed on. */
+const absent = (): undefined => undefined;
+type Optional<T> = { [K in keyof T]-?: T[K] | undefined };
+
+function given<T extends object>(value: T): T {
+  return Object.fromEntries(Object.entries(value).filter(([, item]) => item !== undefined)) as T;
+}
+
+function orderedBounds(
+  bounds: { min?: number | undefined; max?: number | undefined },
+  path: string,
+  faults: FieldFault[],
+): void {
+  if (bounds.min === undefined || bounds.max === undefined || bounds.min <= bounds.max) return;
+  f.addFault(faults, f.joinPath(path, 'max'), { found: String(bounds.max), allowed: `at least min, ${bounds.min}` });
+}
+
+const columnRule = f.object<Optional<Extract<Expectation, { column: string }>>>(
+  {
+    column: f.required(column, 'the name of a column'),
+    min: f.optional(f.number(), absent),
+    max: f.optional(f.number(), absent),
+    in: f.optional(f.list(cell, { min: 1, max: 10_000, unique: true, what: 'values' }), absent),
+    notNull: f.optional(f.flag, absent),
+    unique: f.optional(f.flag, absent),
+  },
+  ['pattern'],
+);
+const count = f.number({ min: 0, integer: true });
+const rowsRule = f.object<{ rows: { min: number | undefined; max: number | undefined } }>({
+  rows: f.required(
+    f.object({ min: f.optional(count, absent), max: f.optional(count, absent) }),
+    'an object with min, max',
+  ),
+});
+
+const expectation: f.Read<Expectation> = (value, path, faults) => {
+  if (f.isRecord(value) && Object.hasOwn(value, 'rows')) {
+    const read = rowsRule(value, path, faults);
+    if (!read?.rows) return undefined;
+    orderedBounds(read.rows, f.joinPath(path, 'rows'), faults);
+    if (read.rows.min === undefined && read.rows.max === undefined && Object.keys(value.rows ?? {}).length === 0) {
+      f.addFault(faults, f.joinPath(path, 'rows'), { found: 'no bound', allowed: 'min, max or both' });
+    }
+    return { rows: given(read.rows) as { min?: number; max?: number } };
+  }
+  const read = columnRule(value, path, faults);
+  if (!read) return undefined;
+  orderedBounds(read, path, faults);
+  if (f.isRecord(value) && Object.keys(value).length === 1 && read.column !== undefined) {
+    f.addFault(faults, path, { found: 'a column without a rule', allowed: 'min, max, in, notNull, unique' });
+  }
+  return given(read) as Expectation;
+};
+
+const labeling = f.mapped(
+  f.object<{ strategy: Strategy | null; batchSize: number; explore: number; deadline: number }>({
+    strategy: f.optional<Strategy, null>(f.choice(builtStrategies, ['kCenter', 'badge']), () => null),
+    batchSize: f.optional(f.number({ min: 1, max: 10_000, integer: true }), () => 60),
+    explore: f.optional(f.number({ min: 0, max: 1 }), () => 0.1),
+    deadline: f.optional(f.duration(longestWait), () => 3 * dayMs),
+  }),
+  ({ deadline, ...rest }) => ({ ...rest, deadlineMs: deadline }),
+);
+
+const timeCut = f.object<{ time: string }>({ time: f.required(column, 'the name of a column') });
+const splitBy: f.Read<SplitBy> = (value, path, faults) => {
+  if (value === 'key') return { kind: 'key' };
+  if (f.isRecord(value)) {
+    const cut = timeCut(value, path, faults);
+    return cut && { kind: 'time', column: cut.time };
+  }
+  const group = f.text('key, the name of a column, or { time: column }', undefined, 256)(value, path, faults);
+  return group === undefined ? undefined : { kind: 'group', column: group };
+};
+
+const seed = f.number({ min: 0, max: 4_294_967_295, integer: true });
+const split = f.object<PipelineDocument['split']>({
+  holdout: f.optional(f.number({ above: 0, max: 0.9 }), () => 0.2),
+  validation: f.optional(f.number({ min: 0, max: 0.9 }), () => 0.1),
+  seed: f.optional(seed, () => 1),
+  by: f.optional<SplitBy>(splitBy, () => ({ kind: 'key' })),
+});
+
+function parameterReader(rule: TrainerParameter): f.Read<number | string> {
+  if (rule.type === 'choice') return f.choice(rule.choices);
+  return f.number({ min: rule.min, max: rule.max, integer: rule.type === 'integer' });
+}
+
+/** `params` of one trainer, checked against `trainerParameters`, with defaults filled in. */
+function readParams(
+  type: TrainerType,
+  value: unknown,
+  path: string,
+  faults: FieldFault[],
+): TrainerSpecification['params'] | undefined {
+  const fields = Object.entries(trainerParameters[type]).map(([key, rule]) => [
+    key,
+    f.optional(parameterReader(rule), () => rule.default),
+  ]);
+  return f.object<TrainerSpecification['params']>(Object.fromEntries(fields))(value ?? {}, path, faults);
+}
+
+const trainerObject = f.object<{
+  type: TrainerType;
+  params: unknown;
+  seed: number;
+  pool: TrainerSpecification['pool'];
+}>({
+  type: f.required(f.choice(trainerTypes, ['mlp', 'trees', 'command']), trainerTypes.join(', ')),
+  params: f.optional<unknown>(
+    (value) => value,
+    () => ({}),
+  ),
+  seed: f.optional(seed, () => 1),
+  pool: f.optional(f.choice(['auto', 'cpu', 'gpu'] as const), () => 'auto' as const),
+});
+
+const trainer: f.Read<TrainerSpecification> = (value, path, faults) => {
+  const read = trainerObject(value, path, faults);
+  if (!read || read.type === undefined) return undefined;
+  const params = readParams(read.type, read.params, f.joinPath(path, 'params'), faults);
+  return params && { type: read.type, params, seed: read.seed, pool: read.pool };
+};
+
+const trainerList = f.list(trainer, { min: 1, max: 8, what: 'trainers' });
+const trainers: f.Read<TrainerSpecification[]> = (value, path, faults) => {
+  if (Array.isArray(value)) return trainerList(value, path, faults);
+  const one = trainer(value, path, faults);
+  return one && [one];
+};
+
+const gate = f.object<PipelineDocument['gate']>({
+  metric: f.required(f.choice(metrics), metrics.join(', ')),
+  min: f.optional<number, null>(f.number(), () => null),
+  max: f.optional<number, null>(f.number(), () => null),
+  champion: f.optional<{ notWorseBy: number }, null>(
+    f.object({ notWorseBy: f.optional(f.number({ min: 0 }), () => 0) }),
+    () => null,
+  ),
+});
+
+const quorum: f.Read<number> = (value, path, faults) => {
+  const read = f.number({ min: 1, max: 100, integer: true })(value, path, faults);
+  return read !== undefined && read > 1 ? f.addFault(faults, path, f.notBuilt(read, [1])) : read;
+};
+
+const approval = f.mapped(
+  f.object<{ quorum: number; deadline: number; onDeadline: 'reject' | 'approve' }>(
+    {
+      quorum: f.optional(quorum, () => 1),
+      deadline: f.optional(f.duration(longestWait), () => 7 * dayMs),
+      onDeadline: f.optional(f.choice(['reject', 'approve'] as const), () => 'reject' as const),
+    },
+    ['delegates'],
+  ),
+  ({ deadline, ...rest }) => ({ ...rest, deadlineMs: deadline }),
+);
+
+const schedule: f.Read<string> = (value, path, faults) => {
+  const wrong = typeof value === 'string' ? cronFault(value) : 'no text';
+  if (typeof value === 'string' && wrong === null) return value.trim();
+  return f.addFault(faults, path, {
+    found: `${f.described(value)} (${wrong ?? ''})`,
+    allowed: `five cron fields such as "0 2 * * *", or ${cronAliases.join(', ')}`,
+    nearest: typeof value === 'string' && value.startsWith('@') ? nearestWord(value, cronAliases) : null,
+  });
+};
+
+/** Names of the IANA time zones that this runtime can list; empty where it cannot. */
+function knownZones(): string[] {
+  try {
+    return ['UTC', ...Intl.supportedValuesOf('timeZone')];
+  } catch {
+    return [];
+  }
+}
+
+const timezone: f.Read<string> = (value, path, faults) => {
+  const fault = { found: f.described(value), allowed: 'a time zone of the IANA list, such as Asia/Seoul or UTC' };
+  if (typeof value !== 'string' || !/^[A-Za-z][A-Za-z0-9_+/-]{0,63}$/.test(value))
+    return f.addFault(faults, path, fault);
+  let exact: string | null = null;
+  try {
+    exact = new Intl.DateTimeFormat('en-US', { timeZone: value }).resolvedOptions().timeZone;
+  } catch {
+    return f.addFault(faults, path, { ...fault, nearest: nearestWord(value, knownZones()) });
+  }
+  // Temporal's server compares letter by letter; this runtime does not.
+  const otherCase = exact !== value && exact.toLowerCase() === value.toLowerCase();
+  return otherCase ? f.addFault(faults, path, { ...fault, nearest: exact }) : value;
+};
+
+const triggers = f.mapped(
+  f.object<Omit<PipelineDocument['triggers'], 'cooldownMs'> & { cooldown: number }>(
+    {
+      schedule: f.optional<string, null>(schedule, () => null),
+      timezone: f.optional(timezone, () => 'UTC'),
+      newRows: f.optional<number, null>(f.number({ min: 1, integer: true }), () => null),
+      cooldown: f.optional(f.duration({ ...longestWait, minMs: 0 }), () => 0),
+      maxRunsPerDay: f.optional<number, null>(f.number({ min: 1, integer: true }), () => null),
+    },
+    ['drift', 'labels', 'upstream', 'age', 'budget', 'gpuHours'],
+  ),
+  ({ cooldown, ...rest }) => ({ ...rest, cooldownMs: cooldown }),
+);
+
+const defaultTriggers = { schedule: null, timezone: 'UTC', newRows: null, cooldownMs: 0, maxRunsPerDay: null };
+const defaultSplit = (): PipelineDocument['split'] => ({ holdout: 0.2, validation: 0.1, seed: 1, by: { kind: 'key' } });
+
+/** Bad rows up to this share are put aside; more fail the run. */
+const defaultMaxShare = 0.01;
+
+type Written = Omit<ReadDocument, 'trainers'> & { trainer: TrainerSpecification[] };
+
+export const readDocument: f.Read<ReadDocument> = f.mapped(
+  f.object<Written>(
+    {
+      name: f.required(name, nameWords),
+      dataset: f.required(dataset, 'an object with name, key, label, task'),
+      features: f.optional(features, () => ({ include: null, exclude: [], types: {} })),
+      expectations: f.optional(f.list(expectation, { max: 10_000, what: 'expectations' }), () => []),
+      quarantine: f.optional(
+        f.object({ maxShare: f.optional(f.number({ min: 0, max: 1 }), () => defaultMaxShare) }),
+        () => ({ maxShare: defaultMaxShare }),
+      ),
+      labeling: f.optional<NonNullable<ReadDocument['labeling']>, null>(labeling, () => null),
+      split: f.optional(split, defaultSplit),
+      trainer: f.required(trainers, 'an object with type, params, seed, pool, or a list of such'),
+      gate: f.required(gate, 'an object with metric and min, max or champion'),
+      evaluation: f.optional(f.object({ slices: f.optional(columns, () => []) }), () => ({ slices: [] })),
+      approval: f.optional<NonNullable<PipelineDocument['approval']>, null>(approval, () => null),
+      release: f.optional<PipelineDocument['release']>(
+        f.object({
+          strategy: f.optional(f.choice(['direct'] as const, ['shadow', 'canary', 'ab']), () => 'direct' as const),
+        }),
+        () => ({ strategy: 'direct' }),
+      ),
+      triggers: f.optional(triggers, () => ({ ...defaultTriggers })),
+    },
+    ['steps', 'sweep', 'monitor', 'serving', 'notify'],
+  ),
+  ({ trainer: trainerOrList, ...rest }) => ({ ...rest, trainers: trainerOrList }),
+);

@@ -1,0 +1,213 @@
+// A pipeline document from JSON (CONTRACT §2): all faults at once, or the document with every default filled in.
+// The fields themselves are one table in document-fields.ts; here is what depends on two of them, and a run's overrides.
+import { readDocument, type ReadDocument } from './document-fields.js';
+import type { FieldFault } from './failures.js';
+import { addFault, described, isRecord } from './fields.js';
+import type { Json } from './json.js';
+import { nearestWord } from './nearest.js';
+import { classificationMetrics, regressionMetrics, type MetricName, type PipelineDocument } from './pipeline.js';
+
+export type ParsedPipeline = { document: PipelineDocument } | { faults: FieldFault[] };
+
+/** For which direction a metric improves. */
+export function higherIsBetter(metric: MetricName): boolean {
+  return metric === 'accuracy' || metric === 'macroF1' || metric === 'r2';
+}
+
+/** Where the values of a metric can lie at all. */
+const metricRange: Record<MetricName, [number, number]> = {
+  accuracy: [0, 1],
+  macroF1: [0, 1],
+  logLoss: [0, Infinity],
+  rmse: [0, Infinity],
+  mae: [0, Infinity],
+  r2: [-Infinity, 1],
+};
+
+/** A value that was read in part: fields with a fault are undefined. */
+type Partly<T> = T extends (infer Item)[]
+  ? (Partly<Item> | undefined)[]
+  : T extends object
+    ? { [K in keyof T]?: Partly<T[K]> | undefined }
+    : T;
+type Check = (document: Partly<ReadDocument>, faults: FieldFault[], raw: unknown) => void;
+
+const checkMetric: Check = ({ dataset, gate }, faults) => {
+  if (!gate?.metric || !dataset?.task) return;
+  const allowed: readonly MetricName[] = dataset.task === 'classification' ? classificationMetrics : regressionMetrics;
+  if (allowed.includes(gate.metric)) return;
+  const nearest = nearestWord(gate.metric, allowed);
+  addFault(faults, 'gate.metric', {
+    found: `"${gate.metric}", which does not fit the task ${dataset.task}`,
+    allowed: allowed.join(', '),
+    nearest,
+  });
+};
+
+const checkBounds: Check = ({ gate }, faults) => {
+  if (!gate?.metric) return;
+  const [low, high] = metricRange[gate.metric];
+  for (const bound of ['min', 'max'] as const) {
+    const value = gate[bound];
+    if (typeof value !== 'number' || (value >= low && value <= high)) continue;
+    const words = [low === -Infinity ? '' : `≥ ${low}`, high === Infinity ? '' : `≤ ${high}`].filter(
+      (word) => word !== '',
+    );
+    addFault(faults, `gate.${bound}`, {
+      found: String(value),
+      allowed: `a number ${words.join(' and ')} for ${gate.metric}`,
+    });
+  }
+  if (typeof gate.min === 'number' && typeof gate.max === 'number' && gate.min > gate.max) {
+    addFault(faults, 'gate.max', { found: String(gate.max), allowed: `at least min, ${gate.min}` });
+  }
+  const [needed, other] = higherIsBetter(gate.metric) ? (['min', 'max'] as const) : (['max', 'min'] as const);
+  if (gate[needed] !== null || gate.champion !== null) return;
+  if (gate[other] === null) {
+    addFault(faults, 'gate', {
+      found: 'a metric without a bound',
+      allowed: `${needed}, champion or both for ${gate.metric}`,
+    });
+  } else if (gate[other] !== undefined) {
+    const better = higherIsBetter(gate.metric) ? 'higher' : 'lower';
+    const found = `only ${other}, but ${gate.metric} is better when ${better}`;
+    addFault(faults, `gate.${other}`, { found, allowed: `${needed} or champion`, nearest: needed });
+  }
+};
+
+const checkFeatures: Check = ({ dataset, features }, faults, raw) => {
+  const listed = isRecord(raw) && Array.isArray(raw.features);
+  for (const [index, column] of (features?.include ?? []).entries()) {
+    if (column === undefined) continue;
+    let why = features?.exclude?.includes(column) ? 'excluded too' : null;
+    if (column === dataset?.label) why = 'the label';
+    if (column === dataset?.key) why = 'the key';
+    if (why === null) continue;
+    const path = listed ? `features[${index}]` : `features.include[${index}]`;
+    addFault(faults, path, { found: `${described(column)}, which is ${why}`, allowed: 'a feature column' });
+  }
+};
+
+const checkColumns: Check = ({ dataset, split, evaluation }, faults) => {
+  const { key, label } = dataset ?? {};
+  if (key !== undefined && key === label) {
+    addFault(faults, 'dataset.label', { found: `${described(label)}, which is the key`, allowed: 'another column' });
+  }
+  const by = split?.by as PipelineDocument['split']['by'] | undefined;
+  if (by && by.kind !== 'key' && by.column !== undefined && by.column === label) {
+    const path = by.kind === 'time' ? 'split.by.time' : 'split.by';
+    addFault(faults, path, { found: 'the label', allowed: 'key or another column' });
+  }
+  for (const [index, column] of (evaluation?.slices ?? []).entries()) {
+    if (column === undefined || column !== key) continue;
+    addFault(faults, `evaluation.slices[${index}]`, { found: 'the key', allowed: 'a column that several rows share' });
+  }
+};
+
+const checkSplit: Check = ({ split }, faults) => {
+  const { holdout, validation } = split ?? {};
+  if (holdout === undefined || validation === undefined || holdout + validation < 1) return;
+  addFault(faults, 'split.validation', {
+    found: String(validation),
+    allowed: `less than 1 - holdout, ${Number((1 - holdout).toFixed(6))}, so that rows to train on are left`,
+  });
+};
+
+const checkStrategy: Check = ({ dataset, labeling }, faults) => {
+  const strategy = labeling?.strategy;
+  if (dataset?.task !== 'regression' || !strategy || strategy === 'random') return;
+  addFault(faults, 'labeling.strategy', {
+    found: `"${strategy}", which needs classes, with the task regression`,
+    allowed: 'random',
+  });
+};
+
+const checks: Check[] = [checkMetric, checkBounds, checkFeatures, checkColumns, checkSplit, checkStrategy];
+
+/** Never throws. Faults come in the order of the table, the ones between fields last; the same input gives the same answer. */
+export function parsePipeline(value: unknown): ParsedPipeline {
+  const faults: FieldFault[] = [];
+  const read = readDocument(value, '', faults);
+  if (read) for (const check of checks) check(read as Partly<ReadDocument>, faults, value);
+  if (!read || faults.length > 0) return { faults };
+  const strategy = read.labeling?.strategy ?? (read.dataset.task === 'regression' ? 'random' : 'margin');
+  const { by } = read.split;
+  return {
+    document: {
+      ...read,
+      split: { ...read.split, by: by.kind === 'group' && by.column === read.dataset.key ? { kind: 'key' } : by },
+      labeling: read.labeling && { ...read.labeling, strategy },
+    },
+  };
+}
+
+/** These belong to the pipeline and its dataset: all runs must agree on them, or they mean nothing inside one run. */
+const fixed = ['name', 'dataset', 'split', 'triggers'] as const;
+
+function segmentsOf(path: string): string[] {
+  return path.split(/[.[\]]+/).filter((segment) => segment !== '');
+}
+
+/** Sets one dotted path in `root`; says what is in the way, or null. Objects on the way are made, list items are not. */
+function setPath(root: Record<string, unknown>, segments: string[], value: Json): string | null {
+  let place: unknown = root;
+  for (const [depth, segment] of segments.entries()) {
+    const last = depth === segments.length - 1;
+    if (segment === '__proto__') return 'a name that no field has';
+    if (Array.isArray(place)) {
+      const index = /^\d{1,4}$/.test(segment) ? Number(segment) : -1;
+      if (index < 0 || index >= place.length)
+        return `a list of ${place.length}; write [0] to [${place.length - 1}] after its name`;
+      if (last) place[index] = value;
+      else place = place[index];
+    } else if (isRecord(place)) {
+      if (last) place[segment] = value;
+      else {
+        if (!Object.hasOwn(place, segment)) place[segment] = {};
+        place = place[segment];
+      }
+    } else return `${described(place)} on the way`;
+  }
+  return null;
+}
+
+/** The same fault under the override that made it, so that the sender finds it in what was sent. */
+function atOverride(fault: FieldFault, keys: string[], known: Set<string>): FieldFault {
+  const segments = segmentsOf(fault.path).join('.');
+  for (const key of keys) {
+    const own = segmentsOf(key).join('.');
+    if (segments === own || segments.startsWith(`${own}.`)) return { ...fault, path: `overrides.${fault.path}` };
+    if (own.startsWith(`${segments}.`) && !known.has(fault.path)) return { ...fault, path: `overrides.${key}` };
+  }
+  return fault;
+}
+
+/**
+ * The document of one run: the pipeline's source (as sent, JSON) with some dotted paths replaced, such as
+ * `trainer.params.epochs` or, in a list, `trainer[1].seed`. Faults lie at `overrides.<path>`. `source` stays as it is.
+ */
+export function applyOverrides(source: Json, overrides: Record<string, Json>): ParsedPipeline {
+  const keys = Object.keys(overrides);
+  if (keys.length === 0) return parsePipeline(source);
+  const copy: unknown = JSON.parse(JSON.stringify(source));
+  const before = parsePipeline(source);
+  if (!isRecord(copy)) return before;
+  const faults: FieldFault[] = [];
+  for (const key of keys) {
+    const path = `overrides.${key}`;
+    const segments = segmentsOf(key);
+    const owner = fixed.find((word) => word === segments[0]);
+    if (segments.length === 0)
+      addFault(faults, path, { found: 'an empty path', allowed: 'such as trainer.params.epochs' });
+    else if (owner)
+      addFault(faults, path, { found: `${owner}, which all runs share`, allowed: 'change it in the pipeline' });
+    else {
+      const blocked = setPath(copy, segments, JSON.parse(JSON.stringify(overrides[key] ?? null)) as Json);
+      if (blocked !== null) addFault(faults, path, { found: blocked, allowed: 'the path of a field' });
+    }
+  }
+  const known = new Set('faults' in before ? before.faults.map((fault) => fault.path) : []);
+  const after = parsePipeline(copy);
+  if ('faults' in after) faults.push(...after.faults.map((fault) => atOverride(fault, keys, known)));
+  return faults.length > 0 ? { faults } : after;
+}
