@@ -42,5 +42,11 @@ export interface PipelineDocument {
   evaluation: { slices: string[] };
   approval: { quorum: number; deadlineMs: number; onDeadline: 'reject' | 'approve' } | null;
   release: { strategy: 'direct' };
-  triggers: { schedule: string | null; timezone: string; newRows: number | null; cooldownMs: number; maxRunsPerDay: number | null };
+  triggers: {
+    schedule: string | null;
+    timezone: string;
+    newRows: number | null;
+    cooldownMs: number;
+    maxRunsPerDay: number | null;
+  };
 }

@@ -6,15 +6,7 @@ export const runStatuses = ['running', 'waiting', 'succeeded', 'rejected', 'fail
 export type RunStatus = (typeof runStatuses)[number];
 export const liveRunStatuses = ['running', 'waiting'] as const satisfies readonly RunStatus[];
 
-export const stepStatuses = [
-  'pending',
-  'running',
-  'waiting',
-  'succeeded',
-  'skipped',
-  'failed',
-  'cancelled',
-] as const;
+export const stepStatuses = ['pending', 'running', 'waiting', 'succeeded', 'skipped', 'failed', 'cancelled'] as const;
 export type StepStatus = (typeof stepStatuses)[number];
 
 export const stepNames = [
