@@ -10,7 +10,7 @@ const secretFields = ['authorization', 'cookie', 'password', 'token', 'secret', 
 
 /** Strikes the password out of every connection string in a text. */
 export function withoutPasswords(text: string): string {
-  return text.replace(/([a-z][a-z0-9+.-]*:\/\/[^\s:/@"]*):[^\s@"]+@/gi, '$1:•••@');
+  return text.replace(/([a-z][a-z0-9+.-]*:\/\/[^\s:/@"]*):[^\s@/"]+@/gi, '$1:•••@');
 }
 
 function clean(value: unknown, depth = 0): unknown {

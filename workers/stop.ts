@@ -40,7 +40,7 @@ export async function stopHome(home: string): Promise<string[]> {
   const supervisor = findSupervisor(home);
   if (supervisor) {
     await stopProcess(supervisor, supervisorSteps);
-    stopped.push(`supervisor (pid ${supervisor.pid})`);
+    stopped.push(`the supervisor (pid ${supervisor.pid}) and all it ran`);
   }
   for (const name of stopOrder) {
     for (const { identity } of before.filter((one) => one.name === name && isAlive(one.identity))) {

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import pg from 'pg';
 import type { Config } from '../adapters/config.js';
 import { isLoopback, readConfig } from '../adapters/config.js';
-import { tryLock } from '../adapters/embedded/process.js';
-import { homePorts, requireFreePort } from '../adapters/home.js';
+import { tryLock, waitForExit } from '../adapters/embedded/process.js';
+import { homePorts, livingProcesses, requireFreePort } from '../adapters/home.js';
 import { withoutPasswords } from '../adapters/log.js';
 import { migrate } from '../db/migrate.js';
 import { ensureServices, stopServices } from './services.js';
@@ -26,6 +26,12 @@ async function requireToken(config: Config, database: string): Promise<void> {
   );
 }
 
+/** A killed supervisor's API goes as soon as its pipe closes; until then it holds our port. */
+async function awaitFormerApi(home: string): Promise<void> {
+  const former = (await livingProcesses(home)).filter(({ name }) => name === 'api');
+  await Promise.all(former.map(({ identity }) => waitForExit(identity, 10_000)));
+}
+
 /** Starts everything of a home and returns when `/readyz` is 200; on failure nothing of it stays behind. */
 export async function startSystem(config: Config, options: SystemOptions = {}): Promise<System> {
   mkdirSync(config.home, { recursive: true });
@@ -36,6 +42,7 @@ export async function startSystem(config: Config, options: SystemOptions = {}): 
   let system: RunningSystem | undefined;
   try {
     const port = config.port === 0 ? (await homePorts(config.home)).api : config.port;
+    await awaitFormerApi(config.home);
     await requireFreePort(port, 'the API; PERENNIAL_PORT sets another', config.host);
     const services = await ensureServices(config, options);
     if (options.signal?.aborted) throw new CannotStart('stopped while starting');
