@@ -116,8 +116,9 @@ function asFault(error: unknown): unknown {
     if (/^(08|53|57P)/.test(code)) return new Failure('Unavailable', 'the database does not take statements now');
     return new DatabaseFault(code, cause.constraint ?? null);
   }
-  if (cause !== error || isLost(cause, code)) return new Failure('Unavailable', 'the database does not answer');
-  return error;
+  if (isLost(cause, code)) return new Failure('Unavailable', 'the database does not answer');
+  // what Drizzle wrapped would still show the statement
+  return cause === error ? error : new DatabaseFault('client', null);
 }
 
 function isLost(cause: Error, code: string | null): boolean {

@@ -2,6 +2,8 @@
 import { sql } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/node-postgres';
 import { migrate as applyMigrations } from 'drizzle-orm/node-postgres/migrator';
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import { Failure } from '../domain/failures.js';
@@ -10,7 +12,7 @@ const migrationLock = 7_306_211;
 
 /**
  * Applies the migrations that are missing and makes sure that the project `default` exists. Any number of processes
- * may call it at once. `folder` is where the migrations are; default: beside this file.
+ * may call it at once. `folder` is where the migrations are; default: db/migrations.
  * @throws Failure `Unavailable` when the database does not answer
  */
 export async function migrate(url: string, folder = migrationsFolder()): Promise<void> {
@@ -32,6 +34,11 @@ export async function migrate(url: string, folder = migrationsFolder()): Promise
   }
 }
 
+// found the same way from the sources and from dist/, which holds no SQL
 function migrationsFolder(): string {
-  return fileURLToPath(new URL('./migrations', import.meta.url));
+  for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
+    const found = join(folder, 'db', 'migrations');
+    if (existsSync(join(found, 'meta', '_journal.json'))) return found;
+    if (folder === dirname(folder)) throw new Error('the folder db/migrations is missing');
+  }
 }

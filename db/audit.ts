@@ -1,0 +1,110 @@
+// The audit log: per project one chain, each entry's hash over the one before it (DESIGN §3b.10).
+import { sql } from 'drizzle-orm';
+import { createHash } from 'node:crypto';
+import { Failure } from '../domain/failures.js';
+import { canonicalJson, type Json } from '../domain/json.js';
+import { iso, mustRow, row, rows, type Tx } from './client.js';
+import { readCursor, toPage, type Page, type PageRequest } from './page.js';
+
+export interface AuditEntry {
+  project: string;
+  actor: string;
+  /** False: nobody checked who the actor is. */
+  verified: boolean;
+  /** `<noun>.<verb in the past>`: `approval.decided`. */
+  action: string;
+  /** What it was done to: an id or a name. */
+  subject: string;
+  details: Json;
+}
+
+export interface AuditRow extends AuditEntry {
+  number: number;
+  at: string;
+  previous: string;
+  hash: string;
+}
+
+/**
+ * Appends one entry and gives its number. Locks the project's chain head until the transaction ends, so it must be the
+ * last statement of its transaction: the lock order ends here.
+ * @throws Failure `NotFound` for an unknown project
+ */
+export async function appendAudit(tx: Tx, entry: AuditEntry): Promise<number> {
+  const head = await row<{ number: number; previous: string; at: string }>(
+    tx,
+    sql`update project set last_audit = last_audit + 1 where name = ${entry.project}
+      returning last_audit as number, audit_head as previous, clock_timestamp() as at`,
+  );
+  if (head === null) throw new Failure('NotFound', `there is no project ${entry.project}`);
+  const details = JSON.parse(JSON.stringify(entry.details)) as Json;
+  const written = { ...entry, details, number: head.number, at: iso(head.at) };
+  const hash = entryHash(head.previous, written);
+  await rows(
+    tx,
+    sql`with noted as (
+        insert into audit (project, number, at, actor, verified, action, subject, details, previous, hash)
+        values (${entry.project}, ${head.number}, ${written.at}, ${entry.actor}, ${entry.verified}, ${entry.action},
+          ${entry.subject}, ${JSON.stringify(details)}::jsonb, ${head.previous}, ${hash})
+      )
+      update project set audit_head = ${hash} where name = ${entry.project}`,
+  );
+  return head.number;
+}
+
+/** Recomputes the whole chain of a project. `firstBroken` is the number of the first entry that is missing or changed. */
+export async function verifyAudit(
+  tx: Tx,
+  project: string,
+): Promise<{ entries: number; intact: boolean; firstBroken: number | null }> {
+  const head = await mustRow<{ last: number; hash: string }>(
+    tx,
+    sql`select last_audit as last, audit_head as hash from project where name = ${project}`,
+  );
+  let previous = '';
+  let number = 0;
+  while (number < head.last) {
+    const chunk = await entriesAfter(tx, project, number, 1_000);
+    for (const entry of chunk) {
+      const fits =
+        entry.number === number + 1 && entry.previous === previous && entry.hash === entryHash(previous, entry);
+      if (!fits) return { entries: head.last, intact: false, firstBroken: number + 1 };
+      previous = entry.hash;
+      number = entry.number;
+    }
+    if (chunk.length === 0) return { entries: head.last, intact: false, firstBroken: number + 1 };
+  }
+  const intact = number === head.last && previous === head.hash;
+  return { entries: head.last, intact, firstBroken: intact ? null : number };
+}
+
+/** Entries of a project, the latest first. @throws Failure `InvalidRequest` for a foreign cursor */
+export async function listAudit(tx: Tx, project: string, page: PageRequest): Promise<Page<AuditRow>> {
+  const [before] = readCursor(page, [0]) ?? [2_147_483_647];
+  const found = await rows<AuditRow>(
+    tx,
+    sql`select project, number, at, actor, verified, action, subject, details, previous, hash
+      from audit where project = ${project} and number < ${before} order by number desc limit ${page.limit + 1}`,
+  );
+  return toPage(
+    found,
+    page,
+    (entry) => [entry.number],
+    (entry) => ({ ...entry, at: iso(entry.at) }),
+  );
+}
+
+async function entriesAfter(tx: Tx, project: string, after: number, limit: number): Promise<AuditRow[]> {
+  const found = await rows<AuditRow>(
+    tx,
+    sql`select project, number, at, actor, verified, action, subject, details, previous, hash
+      from audit where project = ${project} and number > ${after} order by number limit ${limit}`,
+  );
+  return found.map((entry) => ({ ...entry, at: iso(entry.at) }));
+}
+
+function entryHash(previous: string, entry: AuditEntry & { number: number; at: string }): string {
+  const { project, number, at, actor, verified, action, subject, details } = entry;
+  const text = canonicalJson({ project, number, at, actor, verified, action, subject, details });
+  return createHash('sha256').update(previous).update(text).digest('hex');
+}
