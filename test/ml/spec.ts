@@ -1,0 +1,40 @@
+// Trainer specs and small data sets for tests.
+import type { TrainSpec } from '../../domain/model.js';
+import { parseTrainerParams } from '../../domain/trainers.js';
+import type { TrainData } from '../../ml/trainers/fit.js';
+import { numbers } from './support.js';
+
+export function trainSpec(given: Partial<TrainSpec> & Pick<TrainSpec, 'rows' | 'width' | 'outputs'>): TrainSpec {
+  const parsed = parseTrainerParams('linear', given.params ?? {});
+  if ('faults' in parsed) throw new Error(JSON.stringify(parsed.faults));
+  return {
+    trainer: 'linear',
+    task: 'classification',
+    seed: 7,
+    paths: { x: 'x.f32', y: 'y.f32', checkpoint: null, out: '.' },
+    provider: 'cpu',
+    threads: 1,
+    stepsPerRun: 8,
+    checkpointEveryMs: 1000,
+    inputsDigest: `sha256:${'0'.repeat(64)}`,
+    ...given,
+    params: parsed.params,
+  };
+}
+
+/** Separable classes with noise, or a linear target. */
+export function toyData(rows: number, width: number, classes: number): TrainData {
+  const x = Float32Array.from(numbers(rows + width, rows * width));
+  const mix = numbers(5, width * Math.max(classes, 1));
+  const score = (row: number, c: number): number => {
+    let sum = 0;
+    for (let d = 0; d < width; d++) sum += x[row * width + d]! * mix[c * width + d]!;
+    return sum;
+  };
+  const y = Float32Array.from({ length: rows }, (_, row) => {
+    if (classes < 2) return 1000 + 50 * score(row, 0);
+    const scores = Array.from({ length: classes }, (__, c) => score(row, c));
+    return scores.indexOf(Math.max(...scores));
+  });
+  return { x, y };
+}

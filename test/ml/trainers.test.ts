@@ -1,0 +1,168 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { Failure } from '../../domain/failures.js';
+import type { TrainSpec } from '../../domain/model.js';
+import { flopsPerStep, parseTrainerParams, trainerParameters } from '../../domain/trainers.js';
+import { createBatches, learningRate, permutation, planOf } from '../../ml/trainers/batches.js';
+import type { FitState } from '../../ml/trainers/checkpoint.js';
+import { decodeCheckpoint, encodeCheckpoint, resumeFrom } from '../../ml/trainers/checkpoint.js';
+import type { TrainData } from '../../ml/trainers/fit.js';
+import { epochOf, fit, shownLoss } from '../../ml/trainers/fit.js';
+import { trainers } from '../../ml/trainers/index.js';
+import { parameterCount, shapeOf } from '../../ml/trainers/trainer.js';
+import { toyData, trainSpec } from './spec.js';
+
+function bytesOf(spec: TrainSpec, state: FitState): Uint8Array {
+  return encodeCheckpoint(spec, state, epochOf(state.step, planOf(spec.rows, spec.params)));
+}
+
+/** Trains until `stopAt` steps are done, then goes on from the encoded checkpoint. */
+async function interrupted(spec: TrainSpec, data: TrainData, stopAt: number): Promise<FitState> {
+  const first = await fit(spec, data, { after: async (state) => state.step < stopAt });
+  const count = parameterCount(trainers[spec.trainer].layout(shapeOf(spec)));
+  return fit(spec, data, { resume: resumeFrom(spec, bytesOf(spec, first), count) });
+}
+
+describe.each(['classification', 'regression'] as const)('%s', (task) => {
+  const outputs = task === 'regression' ? 1 : 3;
+  const data = toyData(50, 5, task === 'regression' ? 0 : 3);
+  const params = { epochs: 4, batch: 16 };
+  const make = (stepsPerRun: number): TrainSpec =>
+    trainSpec({ task, rows: 50, width: 5, outputs, params, stepsPerRun });
+
+  test('undisturbed, resumed at any step, and single steps end in the same bytes', async () => {
+    const whole = await fit(make(1000), data);
+    expect(whole.step).toBe(16);
+    const expected = bytesOf(make(1000), whole);
+    expect(bytesOf(make(1), await fit(make(1), data))).toEqual(expected);
+    for (let step = 1; step <= 15; step += 2) {
+      expect(bytesOf(make(1), await interrupted(make(1), data, step))).toEqual(expected);
+    }
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 15 }), async (k, stopAt) => {
+        expect(bytesOf(make(k), await interrupted(make(k), data, stopAt))).toEqual(expected);
+      }),
+      { numRuns: 12 },
+    );
+  });
+
+  test('the loss falls, and the seed matters', async () => {
+    const longer = { ...params, epochs: 60, learningRate: 0.05 };
+    const spec = trainSpec({ task, rows: 50, width: 5, outputs, params: longer });
+    const losses: number[] = [];
+    const state = await fit(spec, data, { after: async (s) => losses.push(shownLoss(s)) > 0 });
+    expect(shownLoss(state)).toBeLessThan(losses[0]! / 3);
+    expect(bytesOf(spec, state)).not.toEqual(bytesOf(spec, await fit({ ...spec, seed: 8 }, data)));
+  });
+});
+
+test('a float64 softmax regression with AdamW in plain TypeScript ends at the same parameters', async () => {
+  const [rows, width, classes] = [20, 3, 3];
+  const data = toyData(rows, width, classes);
+  const spec = trainSpec({ rows, width, outputs: classes, params: { epochs: 3, batch: 8, weightDecay: 0.1 } });
+  const plan = planOf(rows, spec.params);
+  const count = width * classes + classes;
+  const [p, m, v] = [0, 1, 2].map(() => new Float64Array(count)) as [Float64Array, Float64Array, Float64Array];
+  for (let step = 0; step < plan.totalSteps; step++) {
+    const { idx, w } = createBatches(plan, spec.params, spec.seed)(step, 1);
+    const g = new Float64Array(count);
+    const total = w.reduce((a, b) => a + b);
+    idx.forEach((row, i) => {
+      const x = data.x.subarray(row * width, (row + 1) * width);
+      const z = Array.from({ length: classes }, (_, c) =>
+        x.reduce((sum, value, d) => sum + value * p[d * classes + c]!, p[width * classes + c]!),
+      );
+      const e = z.map((value) => Math.exp(value - Math.max(...z)));
+      const all = e.reduce((a, b) => a + b);
+      e.forEach((value, c) => {
+        const delta = ((value / all - (data.y[row] === c ? 1 : 0)) * w[i]!) / total;
+        x.forEach((input, d) => (g[d * classes + c]! += input * delta));
+        g[width * classes + c]! += delta;
+      });
+    });
+    const lr = learningRate(spec.params, step, plan.totalSteps);
+    for (let j = 0; j < count; j++) {
+      m[j] = 0.9 * m[j]! + 0.1 * g[j]!;
+      v[j] = 0.999 * v[j]! + 0.001 * g[j]! ** 2;
+      const decay = j < width * classes ? lr * 0.1 * p[j]! : 0;
+      const [mh, vh] = [m[j]! / (1 - 0.9 ** (step + 1)), v[j]! / (1 - 0.999 ** (step + 1))];
+      p[j]! -= decay + (lr * mh) / (Math.sqrt(vh) + 1e-8);
+    }
+  }
+  const state = await fit(spec, data);
+  state.p.forEach((value, j) => expect(value).toBeCloseTo(p[j]!, 5));
+});
+
+test('regression finds a linear rule in its own units', async () => {
+  const data = toyData(200, 4, 0);
+  const params = { epochs: 200, learningRate: 0.05, weightDecay: 0 };
+  const state = await fit(trainSpec({ task: 'regression', rows: 200, width: 4, outputs: 1, params }), data);
+  const at = (row: number): number => {
+    const z = [0, 1, 2, 3].reduce((sum, d) => sum + data.x[row * 4 + d]! * state.p[d]!, state.p[4]!);
+    return z * state.target.scale + state.target.mean;
+  };
+  for (let row = 0; row < 200; row++) expect(at(row)).toBeCloseTo(data.y[row]!, 0);
+});
+
+describe('what goes wrong', () => {
+  const data = toyData(50, 5, 3);
+  const spec = trainSpec({ rows: 50, width: 5, outputs: 3, params: { epochs: 1 } });
+
+  test('a loss that is no number is TrainingDiverged', async () => {
+    const x = data.x.slice();
+    x[3] = NaN;
+    await expect(fit(spec, { x, y: data.y })).rejects.toMatchObject({ failure: 'TrainingDiverged' });
+  });
+
+  test('a checkpoint of other inputs, threads or versions is refused, a damaged one too', async () => {
+    const state = await fit(spec, data);
+    const bytes = bytesOf(spec, state);
+    expect(decodeCheckpoint(bytes).state).toEqual(state);
+    const other = { ...spec, inputsDigest: `sha256:${'1'.repeat(64)}` as const };
+    for (const wrong of [other, { ...spec, threads: 2 }, { ...spec, provider: 'cuda' as const }]) {
+      expect(() => resumeFrom(wrong, bytes, 18)).toThrow(expect.objectContaining({ failure: 'CheckpointMismatch' }));
+    }
+    expect(() => resumeFrom(spec, bytes, 17)).toThrow(Failure);
+    const damaged = bytes.slice();
+    damaged[bytes.length - 5]! ^= 1;
+    for (const broken of [damaged, bytes.slice(0, -4), bytes.slice(0, 40), new Uint8Array(3)]) {
+      expect(() => decodeCheckpoint(broken)).toThrow(expect.objectContaining({ failure: 'ArtifactCorrupt' }));
+    }
+  });
+
+  test('a matrix of another size, and no rows', async () => {
+    await expect(fit({ ...spec, rows: 49 }, data)).rejects.toMatchObject({ failure: 'ArtifactCorrupt' });
+    const none = { x: new Float32Array(0), y: new Float32Array(0) };
+    await expect(fit({ ...spec, rows: 0 }, none)).rejects.toMatchObject({ failure: 'NoLabels' });
+  });
+
+  test('a provider that is not there is Unavailable', async () => {
+    await expect(fit({ ...spec, provider: 'cuda' }, data)).rejects.toMatchObject({ failure: 'Unavailable' });
+  });
+});
+
+test('every epoch is a permutation, a function of seed and epoch', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 300 }), fc.nat(), fc.nat({ max: 10_000 }), (rows, seed, epoch) => {
+      const order = permutation(rows, seed, epoch);
+      expect([...order].sort((a, b) => a - b)).toEqual(Array.from({ length: rows }, (_, i) => i));
+      expect(permutation(rows, seed, epoch)).toEqual(order);
+    }),
+  );
+  expect(permutation(100, 1, 0)).not.toEqual(permutation(100, 1, 1));
+  expect(permutation(100, 1, 0)).not.toEqual(permutation(100, 2, 0));
+  expect(permutation(100, 1, 0)).not.toEqual(permutation(100, 2 ** 32 + 1, 0));
+});
+
+test('parameters: defaults, ranges, unknown names', () => {
+  const defaults = { epochs: 40, batch: 64, learningRate: 0.01, weightDecay: 0.0001, schedule: 'cosine' };
+  expect(parseTrainerParams('linear', {})).toEqual({ params: defaults });
+  const raw = { epochs: 0, batch: 1.5, learningRate: 'x', weightDecay: NaN, schedule: 'step', depth: 3 };
+  const parsed = parseTrainerParams('linear', raw);
+  expect('faults' in parsed && parsed.faults.map((fault) => fault.path).sort()).toEqual(Object.keys(raw).sort());
+  for (const [type, table] of Object.entries(trainerParameters)) {
+    expect(trainers[type as 'linear'].parameters).toBe(table);
+  }
+  const shape = { trainer: 'linear', task: 'classification', width: 784, outputs: 10, batch: 256 } as const;
+  expect(flopsPerStep(shape)).toBe(8_028_160 + 109_900);
+});
