@@ -63,6 +63,8 @@ export interface FeaturizeResult extends StepResultBase {
   validation: MatrixRef | null;
   /** Labelled holdout rows, by number only: evaluation runs the packaged file on raw rows. */
   holdoutRows: number;
+  /** Number of classes; 1 for regression. */
+  outputs: number;
   warnings: string[];
 }
 
@@ -109,6 +111,7 @@ export interface RegisterResult extends StepResultBase {
 
 export interface ReleaseResult extends StepResultBase {
   champion: number;
-  /** False when the champion moved since the evaluation: the run evaluates again. */
+  /** False when the champion moved since the evaluation: the run goes back to the node named in `again`. */
   moved: boolean;
+  again?: string;
 }

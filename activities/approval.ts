@@ -1,0 +1,105 @@
+// Approvals: opened with the digest they are about, decided once, expired by the clock.
+import type { Db } from '../db/client.js';
+import { inTransaction } from '../db/client.js';
+import type { Tx } from '../db/client.js';
+import { decideApproval, openApproval } from '../db/approval.js';
+import { setRunWaiting } from '../db/run.js';
+import { recordWaitStep } from '../db/step.js';
+import type { ApprovalAnswer, ApprovalDecision, ApprovalKind } from '../domain/approval.js';
+import type { Digest } from '../domain/artifact.js';
+import type { RunContext } from '../domain/run.js';
+
+/** The wait that a decision ends. */
+interface Wait {
+  run: string;
+  node: string;
+}
+
+/** The run goes on: the answer's word becomes the step's summary. A verdict of the workflow follows. */
+async function endWait(tx: Tx, wait: Wait, answer: ApprovalAnswer): Promise<void> {
+  const summary = `${answer.status} by ${answer.by}`;
+  await recordWaitStep(tx, { ...wait, status: 'succeeded', summary });
+  await setRunWaiting(tx, wait.run, null, wait.node);
+}
+
+export function createApprovalActivities({ db, kick }: { db: Db; kick: () => void }) {
+  return {
+    /** Idempotent by run, kind and round: a repeat gives the same id and deadline. */
+    async openApproval(input: {
+      context: RunContext;
+      stepNode: string;
+      kind: ApprovalKind;
+      round: number;
+      digest: Digest;
+      deadlineMs: number;
+      evidence: string | null;
+    }): Promise<{ id: string; since: string; deadline: string }> {
+      const { run } = input.context;
+      return inTransaction(db, async (tx) => {
+        const opened = await openApproval(tx, {
+          run,
+          node: input.stepNode,
+          kind: input.kind,
+          round: input.round,
+          digest: input.digest,
+          deadline: new Date(Date.now() + input.deadlineMs),
+          evidence: { evaluation: input.evidence },
+        });
+        const kind = input.kind === 'schema' ? 'schema' : 'approval';
+        await recordWaitStep(tx, { run, node: input.stepNode, status: 'waiting', summary: `waits for ${kind} ${opened.id}` });
+        await setRunWaiting(tx, run, { kind, ...opened }, input.stepNode);
+        return opened;
+      });
+    },
+
+    /** Row, audit and event in one transaction; the same decision id gives the first answer. */
+    async recordDecision(input: {
+      approval: string;
+      decision: ApprovalDecision & { decisionId: string };
+      verified: boolean;
+      wait: Wait;
+    }): Promise<ApprovalAnswer> {
+      const { decision } = input;
+      const answer = await inTransaction(db, async (tx) => {
+        const decided = await decideApproval(tx, {
+          approval: input.approval,
+          decisionId: decision.decisionId,
+          decision: decision.decision,
+          outcome: decision.decision === 'approve' ? 'approved' : 'rejected',
+          by: decision.by,
+          verified: input.verified,
+          reason: decision.reason ?? null,
+          digest: decision.digest,
+        });
+        await endWait(tx, input.wait, decided);
+        return decided;
+      });
+      kick();
+      return answer;
+    },
+
+    /** The deadline as a decision. Where a person was faster, their answer stands and is returned. */
+    async expireApproval(input: {
+      approval: string;
+      digest: Digest;
+      round: number;
+      onDeadline: 'approve' | 'reject';
+      wait: Wait;
+    }): Promise<ApprovalAnswer> {
+      return inTransaction(db, async (tx) => {
+        const answer = await decideApproval(tx, {
+          approval: input.approval,
+          decisionId: `${input.approval}/${input.round}/deadline`,
+          decision: 'expire',
+          outcome: 'expired',
+          by: 'perennial',
+          verified: true,
+          reason: `the deadline passed; the default is to ${input.onDeadline}`,
+          digest: input.digest,
+        });
+        await endWait(tx, input.wait, answer);
+        return answer;
+      });
+    },
+  };
+}

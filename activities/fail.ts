@@ -1,0 +1,41 @@
+// From the catalogue to Temporal: how a failure of an activity is retried, and for how long.
+import { ApplicationFailure, CancelledFailure } from '@temporalio/activity';
+import { Failure, failures, type FailureName } from '../domain/failures.js';
+
+/** Failures that are retried only so often; those not named here are retried until the world is back. */
+const mostAttempts: Partial<Record<FailureName, number>> = {
+  Internal: 5,
+  OutOfMemory: 3,
+  ChildDied: 20,
+  ArtifactCorrupt: 3,
+  DeadlineExceeded: 2,
+};
+
+/** Any error as a `Failure`; what is not one is `Internal`, with its message kept for the log only. */
+export function asFailure(error: unknown): Failure {
+  if (error instanceof Failure) return error;
+  const detail = error instanceof Error ? error.message : String(error);
+  return new Failure('Internal', detail, { cause: error });
+}
+
+/** Whether another attempt is worth it. `attempt` counts from 1 and starts again when a step is requeued. */
+export function isFinal(failure: Failure, attempt: number): boolean {
+  if (failures[failure.failure].retry === 'never') return true;
+  return attempt >= (mostAttempts[failure.failure] ?? Number.POSITIVE_INFINITY);
+}
+
+/** What an activity throws across Temporal: `type` is the catalogue's name. Expected failures do not alarm. */
+export function toApplicationFailure(failure: Failure, attempt: number): ApplicationFailure {
+  return ApplicationFailure.create({
+    type: failure.failure,
+    message: failure.message,
+    nonRetryable: isFinal(failure, attempt),
+    details: [{ members: failure.members, faults: failure.faults }],
+    ...(failures[failure.failure].family === 'request' ? { category: 'BENIGN' as const } : {}),
+  });
+}
+
+/** Cancellation and Temporal's own failures pass through untouched. */
+export function passesThrough(error: unknown): boolean {
+  return error instanceof CancelledFailure || error instanceof ApplicationFailure;
+}

@@ -1,0 +1,92 @@
+// package: features and model in one ONNX file, with golden rows that were computed from raw rows and checked by loading.
+import type { Scorer } from '../../adapters/child.js';
+import type { Duck } from '../../adapters/duckdb.js';
+import { readInputs } from '../../adapters/inputs.js';
+import type { Artifacts } from '../../adapters/store/index.js';
+import type { Db } from '../../db/client.js';
+import { runSpecification } from '../../db/run.js';
+import { mediaTypes } from '../../domain/artifact.js';
+import { Failure } from '../../domain/failures.js';
+import type { FittedFeatures, GoldenRows, ModelInputs, ModelOutputs, TrainSpec } from '../../domain/model.js';
+import type { StepInput } from '../../domain/run.js';
+import type { FeaturizeResult, PackageResult, SplitResult, TrainResult } from '../../domain/steps.js';
+import { oneFileModel } from '../../ml/export/index.js';
+import { labelledVersion } from './inputs.js';
+
+export interface ModelDeps {
+  db: Db;
+  artifacts: Artifacts;
+  duck: Duck;
+  scorer: Scorer;
+}
+
+const goldenCount = 8;
+
+/** Throws `ModelInvalid` when the file answers with anything that is not a finite number. */
+export async function packageModel(deps: ModelDeps, input: StepInput): Promise<PackageResult> {
+  const trained = input.inputs[input.node.replace('package', 'train')] as unknown as TrainResult;
+  const featurized = input.inputs['featurize'] as unknown as FeaturizeResult;
+  const { document } = await runSpecification(deps.db, input.context.run);
+  const trainer = document.trainers[input.candidate];
+  if (!trainer) throw new Failure('InvalidPipeline', `there is no trainer number ${input.candidate + 1}`);
+  const features = await deps.artifacts.readJson<FittedFeatures>(featurized.features);
+  const state = await deps.artifacts.readBytes(trained.state);
+  const bytes = oneFileModel(features, state, {
+    trainer: trainer.type,
+    task: document.dataset.task,
+    params: trainer.params,
+    width: featurized.train.width,
+    outputs: featurized.outputs,
+  } satisfies Pick<TrainSpec, 'trainer' | 'task' | 'params' | 'width' | 'outputs'>);
+  const model = await deps.artifacts.putBytes(bytes, mediaTypes.onnx);
+  const inputs = await goldenInputs(deps, input, features);
+  const path = await deps.artifacts.localPath(model.digest);
+  const outputs = await deps.scorer.score({ path, digest: model.digest, signature: features.signature }, inputs);
+  checkFinite(outputs);
+  const golden = await deps.artifacts.putJson(goldenRows(inputs, outputs));
+  const signature = await deps.artifacts.putJson(features.signature);
+  return {
+    summary: `${(bytes.length / 1024).toFixed(0)} KiB, ${inputs.rows} golden rows`,
+    model: model.digest,
+    sizeBytes: bytes.length,
+    golden: golden.digest,
+    signature: signature.digest,
+  };
+}
+
+/** The first rows of the training part, in key order, labelled or not. */
+async function goldenInputs(deps: ModelDeps, input: StepInput, features: FittedFeatures): Promise<ModelInputs> {
+  const { split } = input.inputs['split'] as unknown as SplitResult;
+  const { inputs } = await readInputs(deps.duck, {
+    file: await deps.artifacts.localPath(labelledVersion(input).file),
+    split: await deps.artifacts.localPath(split),
+    part: 'train',
+    signature: features.signature,
+    limit: goldenCount,
+  });
+  return inputs;
+}
+
+function checkFinite(outputs: ModelOutputs): void {
+  for (const numbers of [outputs.probabilities, outputs.value]) {
+    if (numbers?.some((value) => !Number.isFinite(value))) {
+      throw new Failure('ModelInvalid', 'the packaged model answers its own golden rows with NaN or Infinity');
+    }
+  }
+}
+
+/** Floats as doubles: JSON keeps them exactly; NaN inputs (missing) are null. */
+export function goldenRows(inputs: ModelInputs, outputs: ModelOutputs): GoldenRows {
+  return {
+    inputs: {
+      rows: inputs.rows,
+      num: Array.from(inputs.num, (value) => (Number.isNaN(value) ? null : value)),
+      cat: inputs.cat,
+    },
+    outputs: {
+      ...(outputs.label ? { label: outputs.label } : {}),
+      ...(outputs.probabilities ? { probabilities: Array.from(outputs.probabilities) } : {}),
+      ...(outputs.value ? { value: Array.from(outputs.value) } : {}),
+    },
+  };
+}

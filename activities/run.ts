@@ -1,0 +1,84 @@
+// The ends of a run: how it begins (also when a person starts it in Temporal's CLI) and how it is closed.
+import { Context } from '@temporalio/activity';
+import type { Db } from '../db/client.js';
+import { inTransaction } from '../db/client.js';
+import { appendAudit } from '../db/audit.js';
+import { closeRun as writeEnd, openRun, runSpecification, setRunPlan } from '../db/run.js';
+import type { FailureName } from '../domain/failures.js';
+import { Failure } from '../domain/failures.js';
+import type { Json } from '../domain/json.js';
+import type { PipelineDocument } from '../domain/pipeline.js';
+import { planRun } from '../domain/plan-run.js';
+import type { RunContext, RunFailure, Verdict } from '../domain/run.js';
+
+export interface BeginRunResult {
+  context: RunContext;
+  document: PipelineDocument;
+}
+
+export interface CloseRunInput {
+  run: string;
+  status: 'succeeded' | 'rejected' | 'failed' | 'cancelled';
+  failure: RunFailure | null;
+  verdict: Verdict | null;
+}
+
+export interface RefusalInput {
+  project: string;
+  subject: string;
+  actor: string;
+  failure: FailureName;
+  detail: string;
+}
+
+export function createRunActivities({ db, kick }: { db: Db; kick: () => void }) {
+  return {
+    /** Idempotent by the run's id or, without one, by the workflow's id. Throws `RunLive`, `NotFound`, `InvalidRequest`. */
+    async beginRun(input: {
+      pipeline: string;
+      project: string;
+      run?: string;
+      overrides?: Record<string, Json>;
+    }): Promise<BeginRunResult> {
+      if (typeof input.pipeline !== 'string') throw new Failure('InvalidRequest', 'the input needs a pipeline');
+      const workflowId = Context.current().info.workflowExecution?.workflowId ?? '';
+      return inTransaction(db, async (tx) => {
+        const run = input.run ?? (await openRun(tx, {
+          project: input.project,
+          pipeline: input.pipeline,
+          startKey: workflowId,
+          trigger: 'cli',
+          overrides: input.overrides ?? {},
+          startedBy: 'temporal',
+          verified: false,
+          workflowId,
+        })).id;
+        const { context, document } = await runSpecification(tx, run);
+        await setRunPlan(tx, run, planRun(document).map(({ name, when, skipReason }) => ({ name, skipReason: when ? null : skipReason })));
+        return { context, document };
+      });
+    },
+
+    /** Writes the end and tells the loop, in one transaction; a second call changes nothing. */
+    async closeRun(input: CloseRunInput): Promise<void> {
+      await inTransaction(db, (tx) =>
+        writeEnd(tx, { run: input.run, status: input.status, failure: input.failure, ...(input.verdict ? { verdict: input.verdict } : {}) }),
+      );
+      kick();
+    },
+
+    /** A decision that came as a Signal and was refused leaves a trace. */
+    async recordRefusal(input: RefusalInput): Promise<void> {
+      await inTransaction(db, (tx) =>
+        appendAudit(tx, {
+          project: input.project,
+          actor: input.actor || 'unknown',
+          verified: false,
+          action: 'decision.refused',
+          subject: input.subject,
+          details: { failure: input.failure, detail: input.detail },
+        }),
+      );
+    },
+  };
+}

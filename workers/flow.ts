@@ -1,0 +1,54 @@
+// The flow pool: workflows, millisecond writes, the outbox's sweeper, the reconciler and the collector.
+import { createApprovalActivities } from '../activities/approval.js';
+import { createLabelingDecisions } from '../activities/labeling/decisions.js';
+import { createReleaseActivities } from '../activities/model/release.js';
+import { createPipelineActivities } from '../activities/pipeline.js';
+import { createRunActivities } from '../activities/run.js';
+import { ensureNamespace } from '../adapters/temporal-namespace.js';
+import { createStore } from '../adapters/store/index.js';
+import { collectArtifacts } from '../db/artifact.js';
+import { workflowBundle } from './bundle.js';
+import { type Pool, type PoolDeps, runPool } from './pool.js';
+import { reconcile } from './reconciler.js';
+
+const sweepEveryMs = 1_000;
+const reconcileEveryMs = 60_000;
+const collectEveryMs = 300_000;
+
+async function build(deps: PoolDeps): Promise<Pool> {
+  const { config, db, temporal, kick } = deps;
+  await ensureNamespace(temporal.client.connection as Parameters<typeof ensureNamespace>[0], config.temporal.namespace);
+  return {
+    options: {
+      workflowBundle: { codePath: await workflowBundle() },
+      activities: {
+        ...createRunActivities({ db, kick }),
+        ...createPipelineActivities({ db, client: temporal.client, kick }),
+        ...createApprovalActivities({ db, kick }),
+        ...createLabelingDecisions({ db, kick }),
+        ...createReleaseActivities({ db, kick }),
+      },
+      maxCachedWorkflows: 200,
+      workflowThreadPoolSize: 1,
+      maxConcurrentActivityTaskExecutions: 40,
+    },
+    background: () => startChores(deps),
+  };
+}
+
+function startChores(deps: PoolDeps): () => void {
+  const store = createStore(deps.config.store);
+  const attempt = (name: string, work: () => Promise<unknown>) => () => {
+    work().catch((error: unknown) => deps.log.warn({ err: error }, `${name}.failed`));
+  };
+  const repair = attempt('reconciler', () => reconcile(deps));
+  repair();
+  const timers = [
+    setInterval(deps.kick, sweepEveryMs),
+    setInterval(repair, reconcileEveryMs),
+    setInterval(attempt('collector', () => collectArtifacts(deps.db, (digest) => store.remove(digest))), collectEveryMs),
+  ];
+  return () => timers.forEach((timer) => clearInterval(timer));
+}
+
+await runPool('flow', build);

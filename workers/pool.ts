@@ -1,0 +1,123 @@
+// What the three worker processes share: settings, connections, one Temporal worker, an orderly end.
+// SIGTERM drains: trainers store a checkpoint and their activity is retried elsewhere; a closed IPC channel ends at once.
+import { hostname } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
+import { NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker';
+import { type Config, readConfig } from '../adapters/config.js';
+import { readRunFile } from '../adapters/home.js';
+import { createLog, type Log } from '../adapters/log.js';
+import { connectTemporal, type Temporal } from '../adapters/temporal.js';
+import { createDb, type Db } from '../db/client.js';
+import { sweepOutbox } from '../db/outbox.js';
+import type { Queue } from '../domain/queues.js';
+import { stepRecorder } from '../activities/step.js';
+
+export interface PoolDeps {
+  config: Config;
+  log: Log;
+  db: Db;
+  temporal: Temporal;
+  /** Sends what the outbox holds now; the sweepers send what this misses. */
+  kick(): void;
+  /** Tells the supervisor of a child process, for run.json. */
+  onChild(kind: 'scorer' | 'trainer'): (pid: number, alive: boolean) => void;
+}
+
+export interface Pool {
+  options: Partial<WorkerOptions>;
+  /** Started once the worker polls; stopped before it drains. */
+  background?: (() => () => void) | undefined;
+  close?: () => Promise<void> | void;
+}
+
+async function addresses(config: Config): Promise<{ database: string; temporal: string }> {
+  const running = await readRunFile(config.home);
+  const database = config.databaseUrl?.reveal() ?? running?.database;
+  const temporal = config.temporal.address ?? running?.temporal;
+  if (database && temporal) return { database, temporal };
+  throw new Error('set DATABASE_URL and TEMPORAL_ADDRESS, or start perennial in this home (npm start)');
+}
+
+async function connect(address: string, log: Log): Promise<NativeConnection> {
+  for (let waitMs = 100; ; waitMs = Math.min(2 * waitMs, 5_000)) {
+    try {
+      return await NativeConnection.connect({ address });
+    } catch (error) {
+      log.warn({ err: error, address }, 'temporal.unreachable');
+      await delay(waitMs);
+    }
+  }
+}
+
+/** Runs one pool until a signal or until the supervisor is gone. */
+export async function runPool(queue: Queue, build: (deps: PoolDeps) => Promise<Pool>): Promise<void> {
+  const config = readConfig();
+  const log = createLog(config, queue);
+  const { database, temporal: address } = await addresses(config);
+  const quiet = { log() {}, trace() {}, debug() {}, info() {}, warn: forward(log, 'warn'), error: forward(log, 'error') };
+  Runtime.install({ logger: quiet, shutdownSignals: [], telemetryOptions: { logging: { filter: { core: 'ERROR', other: 'ERROR' } } } });
+  const { db, close: closeDb } = createDb(database, { name: `perennial-${queue}`, onError: (error) => log.warn({ err: error }, 'postgres.lost') });
+  const temporal = connectTemporal(address, config.temporal.namespace);
+  const deps: PoolDeps = { config, log, db, temporal, kick: kicker(db, temporal, log), onChild: reportChild };
+  const connection = await connect(address, log);
+  const pool = await build(deps);
+  const worker = await Worker.create({
+    connection,
+    namespace: config.temporal.namespace,
+    taskQueue: queue,
+    identity: `${queue}@${hostname()}:${process.pid}`,
+    maxHeartbeatThrottleInterval: '2 seconds',
+    defaultHeartbeatThrottleInterval: '2 seconds',
+    shutdownForceTime: '60 seconds',
+    interceptors: { activity: [stepRecorder({ db, log, config, worker: `${queue}@${process.pid}` })] },
+    ...pool.options,
+  });
+  const stop = pool.background?.();
+  const end = () => {
+    stop?.();
+    if (worker.getState() === 'RUNNING') worker.shutdown();
+  };
+  process.once('SIGTERM', end);
+  process.once('SIGINT', end);
+  process.once('disconnect', () => process.exit(0));
+  process.send?.({ type: 'ready' });
+  log.info({ queue, pid: process.pid }, 'worker.ready');
+  await worker.run();
+  await pool.close?.();
+  await temporal.close();
+  await connection.close();
+  await closeDb();
+  log.info({ queue }, 'worker.stopped');
+  process.exit(0);
+}
+
+function forward(log: Log, level: 'warn' | 'error') {
+  return (message: string, meta?: Record<string | symbol, unknown>): void => {
+    const error = meta?.['error'];
+    log[level]({ message, ...(error ? { err: error } : {}) }, 'temporal.sdk');
+  };
+}
+
+function reportChild(kind: 'scorer' | 'trainer') {
+  return (pid: number, alive: boolean): void => {
+    if (process.connected) process.send?.({ type: 'child', kind, pid, alive });
+  };
+}
+
+/** One sweep at a time; a kick during a sweep causes one more. */
+export function kicker(db: Db, temporal: Temporal, log: Log): () => void {
+  let running = false;
+  let again = false;
+  const sweep = async () => {
+    running = true;
+    do {
+      again = false;
+      await sweepOutbox(db, temporal.sender).catch((error: unknown) => log.warn({ err: error }, 'outbox.sweep-failed'));
+    } while (again);
+    running = false;
+  };
+  return () => {
+    again = true;
+    if (!running) void sweep();
+  };
+}

@@ -1,0 +1,4 @@
+// Every workflow type of the product; the worker bundles this file. Nothing but workflows may be exported here.
+export { labelBatch } from './labeling.js';
+export { pipelineLoop, tick } from './pipeline.js';
+export { trainingRun } from './run.js';

@@ -1,0 +1,28 @@
+// What one can say to a label batch: accept it, send it back, close it; and that answers have come.
+import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+import type { BatchCounts, BatchDecision, BatchStatus } from '../domain/labeling.js';
+
+export interface BatchInput {
+  project: string;
+  batch: string;
+  openedAt: string;
+  deadline: string;
+  /** Shares of the deadline whose reminder went out (kept over continue-as-new). */
+  reminded?: number[];
+}
+
+export interface BatchOutcome {
+  status: BatchStatus;
+  counts: BatchCounts;
+}
+
+export interface BatchAnswer extends BatchOutcome {
+  decisionId: string;
+  decision: string;
+}
+
+export const decide = defineUpdate<BatchAnswer, [BatchDecision]>('decide');
+export const decideSignal = defineSignal<[BatchDecision]>('decideSignal');
+/** Empty and coalesced: the workflow reads the counts again. */
+export const annotationsArrived = defineSignal('annotationsArrived');
+export const labelingProgress = defineQuery<BatchOutcome>('labelingProgress');

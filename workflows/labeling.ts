@@ -1,0 +1,164 @@
+// labelBatch: waits for people to answer one batch. Started by a run (or the API), ends accepted, partial or cancelled.
+// The batch's row is the truth and the fence; this workflow holds the clock (reminders, deadline) and the decision's door.
+import {
+  allHandlersFinished,
+  CancellationScope,
+  condition,
+  isCancellation,
+  makeContinueAsNewFunc,
+  setCurrentDetails,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { type BatchDecision, type BatchStatus, decideOnBatch } from '../domain/labeling.js';
+import { namedFailure, refusal } from './fail.js';
+import {
+  annotationsArrived,
+  type BatchAnswer,
+  type BatchInput,
+  type BatchOutcome,
+  decide,
+  decideSignal,
+  labelingProgress,
+} from './labeling.messages.js';
+import { flow } from './proxies.js';
+
+const reminderShares = [0.5, 0.9] as const;
+const mostEvents = 2_000;
+/** DESIGN §5: a run of the workflow takes at most 2,000 updates; long before that it starts afresh. */
+const mostDecisions = 500;
+
+interface State {
+  batch: string;
+  outcome: BatchOutcome;
+  answer: BatchAnswer | null;
+  arrived: boolean;
+  reminded: number[];
+  decisions: number;
+}
+
+const closed: readonly BatchStatus[] = ['accepted', 'partial', 'cancelled'];
+
+export async function labelBatch(input: BatchInput): Promise<BatchOutcome> {
+  const counts = { tasks: 0, labelled: 0, skipped: 0, auto: 0 };
+  const state: State = {
+    batch: input.batch,
+    outcome: { status: 'open', counts },
+    answer: null,
+    arrived: true,
+    reminded: input.reminded ?? [],
+    decisions: 0,
+  };
+  listen(state, input);
+  try {
+    await attend(state, input);
+  } catch (error) {
+    if (!isCancellation(error)) throw error;
+    await CancellationScope.nonCancellable(() => close(state, 'cancel', 'the run was cancelled'));
+    throw error;
+  }
+  await condition(allHandlersFinished);
+  return state.outcome;
+}
+
+/** Reads the counts when answers came, reminds, closes at the deadline; returns when the batch is closed. */
+async function attend(state: State, input: BatchInput): Promise<void> {
+  while (!isClosed(state)) {
+    if (state.arrived) {
+      state.arrived = false;
+      const read = await flow.readBatch({ batch: input.batch });
+      if (!isClosed(state)) state.outcome = read;
+      show(state, input);
+      continue;
+    }
+    if (workflowInfo().historyLength > mostEvents || workflowInfo().continueAsNewSuggested || state.decisions > mostDecisions) {
+      await condition(allHandlersFinished);
+      if (!isClosed(state)) await makeContinueAsNewFunc<typeof labelBatch>()({ ...input, reminded: state.reminded });
+      return;
+    }
+    const next = nextClock(state, input);
+    const stirred = () => state.arrived || isClosed(state);
+    if (await condition(stirred, Math.max(0, next.at - Date.now()), { summary: next.why })) continue;
+    await ring(state, input, next.share);
+  }
+}
+
+/** Closed here, or found closed in its row (an API call or a person at the database may have done it). */
+function isClosed(state: State): boolean {
+  return closed.includes(state.outcome.status);
+}
+
+function nextClock(state: State, input: BatchInput): { at: number; share: number | null; why: string } {
+  const start = Date.parse(input.openedAt);
+  const end = Date.parse(input.deadline);
+  const share = reminderShares.find((candidate) => !state.reminded.includes(candidate));
+  if (share === undefined) return { at: end, share: null, why: 'labels: deadline' };
+  return { at: start + (end - start) * share, share, why: `labels: reminder at ${share * 100} % of the deadline` };
+}
+
+async function ring(state: State, input: BatchInput, share: number | null): Promise<void> {
+  if (share === null) return close(state, 'deadline', 'the deadline passed');
+  state.reminded.push(share);
+  await flow.remindBatch({ batch: input.batch, share });
+}
+
+async function close(state: State, decision: 'deadline' | 'cancel', reason: string): Promise<void> {
+  const decisionId = `${state.batch}/${decision}`;
+  const answer = await flow.recordBatchDecision({
+    batch: state.batch,
+    decision: { decisionId, decision, by: 'perennial', reason },
+    verified: true,
+  });
+  state.outcome = { status: answer.status, counts: answer.counts };
+}
+
+function listen(state: State, input: BatchInput): void {
+  const record = async (decision: BatchDecision): Promise<BatchAnswer> => {
+    const outcome = decideOnBatch({ batch: state.batch, status: state.outcome.status, answer: state.answer }, decision);
+    if (outcome.kind === 'refused') throw refusal(outcome.failure, outcome.detail);
+    if (outcome.kind === 'same') return outcome.answer as BatchAnswer;
+    state.decisions += 1;
+    const answer = await flow.recordBatchDecision({
+      batch: state.batch,
+      decision: outcome.decision,
+      verified: decision.verified === true,
+    });
+    state.answer = answer;
+    state.outcome = { status: answer.status, counts: answer.counts };
+    state.arrived = true;
+    show(state, input);
+    return answer;
+  };
+  setHandler(decide, record, {
+    description: 'accept, send back or close this batch',
+    validator: (decision) => {
+      const outcome = decideOnBatch({ batch: state.batch, status: state.outcome.status, answer: state.answer }, decision);
+      if (outcome.kind === 'refused') throw refusal(outcome.failure, outcome.detail);
+    },
+  });
+  setHandler(decideSignal, async (decision) => {
+    try {
+      await record(decision);
+    } catch (error) {
+      if (isCancellation(error)) throw error;
+      const { name, detail } = namedFailure(error);
+      const refused = { project: input.project, subject: state.batch, actor: decision.by ?? '', failure: name, detail };
+      await flow.recordRefusal(refused);
+    }
+  });
+  setHandler(annotationsArrived, () => {
+    state.arrived = true;
+  });
+  setHandler(labelingProgress, () => state.outcome);
+}
+
+function show(state: State, input: BatchInput): void {
+  const { tasks, labelled, skipped } = state.outcome.counts;
+  setCurrentDetails(
+    [
+      `### labels, batch ${input.batch}`,
+      `**${state.outcome.status}**: ${labelled} labelled, ${skipped} skipped of ${tasks}; deadline ${input.deadline}`,
+      'Answer with the Update `decide` or the Signal `decideSignal`: `{"decision":"accept","by":"…"}`',
+    ].join('\n\n'),
+  );
+}

@@ -1,0 +1,112 @@
+// Executes a plan: each node as soon as the nodes before it are done. Knows nothing of what the nodes do.
+// A node's result may end the plan (a verdict that did not pass) or send it back to an earlier node (`again`).
+import { CancellationScope } from '@temporalio/workflow';
+import type { Json } from '../domain/json.js';
+import type { Plan, PlanNode } from '../domain/plan.js';
+import { orderPlan } from '../domain/plan-run.js';
+import type { Verdict } from '../domain/run.js';
+import type { StepResult } from './proxies.js';
+
+export interface PlanHost {
+  /** Runs one node. `round` counts from 1 and rises each time the plan comes back to it. */
+  execute(node: PlanNode, inputs: Record<string, Json>, round: number): Promise<StepResult>;
+  /** Told of every change of a node's state. */
+  note(node: PlanNode, state: 'running' | 'succeeded' | 'skipped' | 'failed', summary: string): void;
+  /** Whether this error may cost a candidate only. Cancellation may not. */
+  droppable(error: unknown): boolean;
+}
+
+export interface PlanOutcome {
+  results: Record<string, Json>;
+  /** The verdict that ended the plan early, or null. */
+  ended: Verdict | null;
+}
+
+interface Progress {
+  done: Map<string, StepResult | null>;
+  rounds: Map<string, number>;
+  dropped: Map<number, unknown>;
+  ended: Verdict | null;
+}
+
+/** Runs `plan` to its end. Throws what a node throws, after the nodes beside it were cancelled. */
+export async function executePlan(plan: Plan, host: PlanHost): Promise<PlanOutcome> {
+  const nodes = orderPlan(plan);
+  const progress: Progress = { done: new Map(), rounds: new Map(), dropped: new Map(), ended: null };
+  while (progress.ended === null) {
+    const ready = nodes.filter((node) => !progress.done.has(node.name) && node.after.every((name) => progress.done.has(name)));
+    if (ready.length === 0) break;
+    await CancellationScope.cancellable(() => together(ready.map((node) => () => settle(plan, node, host, progress))));
+  }
+  const results = Object.fromEntries([...progress.done].filter(([, result]) => result !== null)) as Record<string, Json>;
+  return { results, ended: progress.ended };
+}
+
+/** All at once; the first failure cancels the others, and is thrown when they have stopped. */
+async function together(works: (() => Promise<void>)[]): Promise<void> {
+  const scope = CancellationScope.current();
+  let failed = false;
+  let failure: unknown;
+  await Promise.all(
+    works.map((work) =>
+      work().catch((error: unknown) => {
+        if (failed) return;
+        failed = true;
+        failure = error;
+        if (works.length > 1) scope.cancel();
+      }),
+    ),
+  );
+  if (failed) throw failure;
+}
+
+async function settle(plan: Plan, node: PlanNode, host: PlanHost, progress: Progress): Promise<void> {
+  if (!node.when || (node.candidate > 0 || node.onFailure === 'drop-candidate') && progress.dropped.has(node.candidate)) {
+    progress.done.set(node.name, null);
+    host.note(node, 'skipped', node.skipReason ?? 'the candidate was dropped');
+    return;
+  }
+  const round = (progress.rounds.get(node.name) ?? 0) + 1;
+  progress.rounds.set(node.name, round);
+  host.note(node, 'running', '');
+  try {
+    const result = await host.execute(node, inputsOf(plan, node, progress), round);
+    progress.done.set(node.name, result);
+    host.note(node, 'succeeded', result.summary);
+    follow(plan, result, progress);
+  } catch (error) {
+    host.note(node, 'failed', error instanceof Error ? error.message : String(error));
+    if (node.onFailure !== 'drop-candidate' || !host.droppable(error)) throw error;
+    progress.dropped.set(node.candidate, error);
+    progress.done.set(node.name, null);
+    const candidates = new Set(plan.filter((other) => other.onFailure === 'drop-candidate').map((other) => other.candidate));
+    if (progress.dropped.size === candidates.size) throw error;
+  }
+}
+
+/** A node sees the results of every node that comes before it, near or far. */
+function inputsOf(plan: Plan, node: PlanNode, progress: Progress): Record<string, Json> {
+  const inputs: Record<string, Json> = {};
+  const open = [...node.after];
+  for (let name = open.pop(); name !== undefined; name = open.pop()) {
+    const result = progress.done.get(name);
+    if (result && !(name in inputs)) inputs[name] = result;
+    open.push(...(plan.find((other) => other.name === name)?.after ?? []));
+  }
+  return inputs;
+}
+
+function follow(plan: Plan, result: StepResult, progress: Progress): void {
+  const verdict = result['verdict'] as Verdict | undefined;
+  if (verdict && !verdict.passed) progress.ended = verdict;
+  const again = result['again'];
+  if (typeof again !== 'string') return;
+  for (const name of from(plan, again)) progress.done.delete(name);
+}
+
+/** `name` and every node that comes after it. */
+function from(plan: Plan, name: string): Set<string> {
+  const names = new Set([name]);
+  for (const node of orderPlan(plan)) if (node.after.some((before) => names.has(before))) names.add(node.name);
+  return names;
+}

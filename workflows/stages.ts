@@ -1,0 +1,78 @@
+// The stage table that Temporal's UI shows on top of a run, and the search attribute of the present stage.
+import { setCurrentDetails, upsertSearchAttributes } from '@temporalio/workflow';
+import type { SearchAttribute } from '../domain/ids.js';
+
+type State = 'pending' | 'running' | 'waiting' | 'succeeded' | 'skipped' | 'failed';
+
+interface Row {
+  name: string;
+  state: State;
+  startedAt: number | null;
+  seconds: number | null;
+  note: string;
+}
+
+const marks: Record<State, string> = {
+  pending: '·',
+  running: '▶',
+  waiting: '⏸',
+  succeeded: '✓',
+  skipped: '–',
+  failed: '✗',
+};
+
+/** Sets one of our keyword attributes: one event in the history. */
+export function setAttribute(name: SearchAttribute, value: string): void {
+  upsertSearchAttributes([{ key: { name, type: 'KEYWORD' }, value }]);
+}
+
+export class StageTable {
+  private readonly rows = new Map<string, Row>();
+  private headline = '';
+  stage = '';
+  waitingFor: string | null = null;
+
+  private title: string;
+
+  constructor(title: string) {
+    this.title = title;
+  }
+
+  retitle(title: string): void {
+    this.title = title;
+    this.show();
+  }
+
+  plan(names: string[]): void {
+    for (const name of names) this.rows.set(name, { name, state: 'pending', startedAt: null, seconds: null, note: '' });
+    this.show();
+  }
+
+  set(name: string, state: State, note: string): void {
+    const row = this.rows.get(name) ?? { name, state, startedAt: null, seconds: null, note };
+    if (state === 'running') {
+      row.startedAt = Date.now();
+      if (this.stage !== name) setAttribute('PerennialStage', name);
+      this.stage = name;
+    } else if (row.startedAt !== null) row.seconds = (Date.now() - row.startedAt) / 1000;
+    row.state = state;
+    if (note !== '') row.note = note;
+    this.rows.set(name, row);
+    this.show();
+  }
+
+  /** What the run waits for now, in one line, or null when it goes on. */
+  wait(line: string | null): void {
+    this.waitingFor = line;
+    this.headline = line === null ? '' : `**Waiting for ${line}**`;
+    this.show();
+  }
+
+  private show(): void {
+    const cells = (text: string) => text.replace(/\|/g, '/').replace(/\s+/g, ' ').slice(0, 200);
+    const table = [...this.rows.values()].map(
+      (row) => `| ${marks[row.state]} | ${row.name} | ${row.seconds === null ? '' : `${row.seconds.toFixed(1)} s`} | ${cells(row.note)} |`,
+    );
+    setCurrentDetails([`### ${this.title}`, this.headline, '| | step | took | |', '|---|---|---|---|', ...table].join('\n'));
+  }
+}
