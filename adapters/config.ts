@@ -124,6 +124,12 @@ export const settings: readonly Setting[] = [
     readBy: 'gpu worker',
   },
   {
+    name: 'PERENNIAL_TEMPORAL_UI',
+    default: 'the embedded server’s',
+    meaning: 'Base URL of your Temporal Web UI, for links.',
+    readBy: 'api',
+  },
+  {
     name: 'PERENNIAL_LOG',
     default: '`info`',
     meaning: 'Least severe level that is logged: `debug`, `info`, `warn` or `error`.',
