@@ -13,23 +13,53 @@ export const failures = {
   // requests
   InvalidRequest: { family: 'request', retry: 'never', status: 422, title: 'The request is not valid' },
   InvalidPipeline: { family: 'request', retry: 'never', status: 422, title: 'The pipeline document is not valid' },
-  IdempotencyKeyReused: { family: 'request', retry: 'never', status: 422, title: 'This idempotency key was used with another body' },
+  IdempotencyKeyReused: {
+    family: 'request',
+    retry: 'never',
+    status: 422,
+    title: 'This idempotency key was used with another body',
+  },
   NotFound: { family: 'request', retry: 'never', status: 404, title: 'There is nothing of that name' },
   MethodNotAllowed: { family: 'request', retry: 'never', status: 405, title: 'This address does not take that method' },
   Unauthenticated: { family: 'request', retry: 'never', status: 401, title: 'A valid token is needed' },
   Forbidden: { family: 'request', retry: 'never', status: 403, title: 'The role of this token does not allow that' },
   NotYou: { family: 'request', retry: 'never', status: 403, title: 'You can act only in your own name' },
-  ForeignHost: { family: 'request', retry: 'never', status: 421, title: 'This server does not answer under that host name' },
+  ForeignHost: {
+    family: 'request',
+    retry: 'never',
+    status: 421,
+    title: 'This server does not answer under that host name',
+  },
   ForeignOrigin: { family: 'request', retry: 'never', status: 403, title: 'Pages of another origin may not call this' },
   TooLarge: { family: 'request', retry: 'never', status: 413, title: 'The body is larger than allowed' },
-  UnsupportedMediaType: { family: 'request', retry: 'never', status: 415, title: 'That content type is not understood here' },
+  UnsupportedMediaType: {
+    family: 'request',
+    retry: 'never',
+    status: 415,
+    title: 'That content type is not understood here',
+  },
   RunLive: { family: 'request', retry: 'never', status: 409, title: 'Another run of this pipeline is alive' },
   RunEnded: { family: 'request', retry: 'never', status: 409, title: 'This run has ended' },
   BatchClosed: { family: 'request', retry: 'never', status: 409, title: 'This label batch takes no more answers' },
-  BatchIncomplete: { family: 'request', retry: 'never', status: 409, title: 'This label batch has tasks without an answer' },
-  StaleCandidate: { family: 'request', retry: 'never', status: 409, title: 'The decision names another candidate than the one that waits' },
+  BatchIncomplete: {
+    family: 'request',
+    retry: 'never',
+    status: 409,
+    title: 'This label batch has tasks without an answer',
+  },
+  StaleCandidate: {
+    family: 'request',
+    retry: 'never',
+    status: 409,
+    title: 'The decision names another candidate than the one that waits',
+  },
   AlreadyDecided: { family: 'request', retry: 'never', status: 409, title: 'This was decided already' },
-  NothingToRollBackTo: { family: 'request', retry: 'never', status: 409, title: 'There is no earlier champion to go back to' },
+  NothingToRollBackTo: {
+    family: 'request',
+    retry: 'never',
+    status: 409,
+    title: 'There is no earlier champion to go back to',
+  },
   NoChampion: { family: 'request', retry: 'never', status: 409, title: 'This model has no champion yet' },
   // data
   DatasetEmpty: { family: 'request', retry: 'never', status: 422, title: 'The dataset has no rows' },
@@ -41,22 +71,57 @@ export const failures = {
   WrongFormat: { family: 'request', retry: 'never', status: 422, title: 'The content is not of the format it says' },
   TooManyColumns: { family: 'request', retry: 'never', status: 422, title: 'The data has more columns than allowed' },
   SourceNotFound: { family: 'request', retry: 'never', status: 422, title: 'The source has no such file' },
-  SourceNotAllowed: { family: 'request', retry: 'never', status: 422, title: 'The source lies outside the allowed folder' },
+  SourceNotAllowed: {
+    family: 'request',
+    retry: 'never',
+    status: 422,
+    title: 'The source lies outside the allowed folder',
+  },
   SchemaMismatch: { family: 'request', retry: 'never', status: 422, title: 'A column is missing or has another type' },
-  QuarantineExceeded: { family: 'request', retry: 'never', status: 422, title: 'More rows are bad than the pipeline tolerates' },
-  ExpectationFailed: { family: 'request', retry: 'never', status: 422, title: 'The data as a whole breaks an expectation' },
+  QuarantineExceeded: {
+    family: 'request',
+    retry: 'never',
+    status: 422,
+    title: 'More rows are bad than the pipeline tolerates',
+  },
+  ExpectationFailed: {
+    family: 'request',
+    retry: 'never',
+    status: 422,
+    title: 'The data as a whole breaks an expectation',
+  },
   FeaturesUnfit: { family: 'request', retry: 'never', status: 422, title: 'The processed data is not fit to train on' },
   // training and models
   TrainingDiverged: { family: 'request', retry: 'never', status: 422, title: 'The loss is no longer a number' },
-  ModelInvalid: { family: 'request', retry: 'never', status: 422, title: 'The packaged model does not give the answers it should' },
-  CheckpointMismatch: { family: 'request', retry: 'never', status: 422, title: 'The checkpoint belongs to other inputs' },
+  ModelInvalid: {
+    family: 'request',
+    retry: 'never',
+    status: 422,
+    title: 'The packaged model does not give the answers it should',
+  },
+  CheckpointMismatch: {
+    family: 'request',
+    retry: 'never',
+    status: 422,
+    title: 'The checkpoint belongs to other inputs',
+  },
   ChampionMoved: { family: 'world', retry: 'never', status: 409, title: 'The champion changed meanwhile' },
   // the world
   OutOfMemory: { family: 'world', retry: 'retry', status: 503, title: 'A process ran out of memory' },
   ChildDied: { family: 'world', retry: 'retry', status: 503, title: 'A child process ended before its work was done' },
   DeadlineExceeded: { family: 'world', retry: 'retry', status: 504, title: 'The work took longer than allowed' },
-  WorkerShutdown: { family: 'world', retry: 'retry', status: 503, title: 'The worker is shutting down; the work goes on elsewhere' },
-  ArtifactCorrupt: { family: 'world', retry: 'retry', status: 500, title: 'Stored bytes do not have the sha256 they should' },
+  WorkerShutdown: {
+    family: 'world',
+    retry: 'retry',
+    status: 503,
+    title: 'The worker is shutting down; the work goes on elsewhere',
+  },
+  ArtifactCorrupt: {
+    family: 'world',
+    retry: 'retry',
+    status: 500,
+    title: 'Stored bytes do not have the sha256 they should',
+  },
   StoreFull: { family: 'world', retry: 'retry', status: 507, title: 'The artifact store has no space left' },
   Unavailable: { family: 'world', retry: 'retry', status: 503, title: 'A service behind this one does not answer' },
   Superseded: { family: 'world', retry: 'never', status: 409, title: 'A newer attempt has taken over this step' },
@@ -83,7 +148,11 @@ export class Failure extends Error {
   readonly members: Record<string, unknown>;
   readonly faults: FieldFault[];
 
-  constructor(failure: FailureName, detail: string, options: { members?: Record<string, unknown>; faults?: FieldFault[]; cause?: unknown } = {}) {
+  constructor(
+    failure: FailureName,
+    detail: string,
+    options: { members?: Record<string, unknown>; faults?: FieldFault[]; cause?: unknown } = {},
+  ) {
     super(detail, options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'Failure';
     this.failure = failure;

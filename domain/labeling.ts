@@ -1,4 +1,6 @@
-// Words about labeling: batches, tasks, leases, answers, decisions.
+// Words about labeling: batches, tasks, leases, answers, decisions; the rule for decisions. What to ask: label-pick.ts.
+import { decisionIdOf } from './decision.js';
+import type { FailureName } from './failures.js';
 
 export const batchStatuses = ['open', 'review', 'accepted', 'partial', 'cancelled'] as const;
 export type BatchStatus = (typeof batchStatuses)[number];
@@ -18,6 +20,8 @@ export interface BatchDecision {
   reason?: string;
   /** `send-back`: which tasks; all when absent. */
   tasks?: string[];
+  /** Set by the API: a token stands for `by`. Signals by hand are unverified. */
+  verified?: boolean;
 }
 
 export interface BatchCounts {
@@ -36,4 +40,60 @@ export interface Answer {
   fence: number;
   label?: string;
   skip?: true;
+}
+
+/** What a batch is at the moment. `A`: what was answered to a decision, as the caller keeps it. */
+export interface WaitingBatch<A extends { decisionId: string }> {
+  batch: string;
+  /** Rises with each send-back. */
+  round: number;
+  status: BatchStatus;
+  /** Tasks without an answer, only where it was read under the batch's lock; otherwise its row decides later. */
+  openTasks?: number;
+  /** Of the last decision. */
+  answer?: A | null;
+}
+
+export type BatchOutcome<A> =
+  | { kind: 'applied'; decision: BatchDecision & { decisionId: string }; status: BatchStatus }
+  | { kind: 'same'; answer: A }
+  | { kind: 'refused'; failure: FailureName; detail: string };
+
+function malformed(decision: BatchDecision): string | null {
+  if (typeof decision !== 'object' || decision === null) return 'a decision is an object with decision and by';
+  if (!batchDecisions.includes(decision.decision)) return `decision must be one of ${batchDecisions.join(', ')}`;
+  if (typeof decision.by !== 'string' || decision.by.trim() === '') return 'by is missing: who decides';
+  const { tasks } = decision;
+  if (tasks === undefined) return null;
+  if (decision.decision !== 'send-back') return 'tasks can be named only to send them back';
+  const ids: unknown = tasks;
+  return Array.isArray(ids) && ids.every((id) => typeof id === 'string') ? null : 'tasks must be a list of task ids';
+}
+
+/**
+ * The one rule for decisions on label batches (DESIGN §3b.6). `status` of an applied one is what the batch becomes:
+ * `accept` needs every task answered, `close` takes what there is, `send-back` opens it again.
+ */
+export function decideOnBatch<A extends { decisionId: string }>(
+  waiting: WaitingBatch<A>,
+  decision: BatchDecision,
+): BatchOutcome<A> {
+  const fault = malformed(decision);
+  if (fault !== null) return { kind: 'refused', failure: 'InvalidRequest', detail: fault };
+  const { batch, round, status, openTasks } = waiting;
+  const { by } = decision;
+  const decisionId = decision.decisionId ?? decisionIdOf({ target: batch, round, by, decision: decision.decision });
+  if (waiting.answer?.decisionId === decisionId) return { kind: 'same', answer: waiting.answer };
+  if (status !== 'open' && status !== 'review') {
+    return { kind: 'refused', failure: 'AlreadyDecided', detail: `${batch} is ${status}` };
+  }
+  if (decision.decision === 'accept' && openTasks !== undefined && openTasks > 0) {
+    return { kind: 'refused', failure: 'BatchIncomplete', detail: `${openTasks} tasks of ${batch} have no answer` };
+  }
+  return { kind: 'applied', decision: { ...decision, decisionId }, status: statusAfter(decision, openTasks ?? 0) };
+}
+
+function statusAfter({ decision }: BatchDecision, openTasks: number): BatchStatus {
+  if (decision === 'send-back') return 'open';
+  return decision === 'close' && openTasks > 0 ? 'partial' : 'accepted';
 }

@@ -1,0 +1,24 @@
+// The id of a decision: the caller's own, or one made of what was decided, so that a repeat is known as a repeat.
+
+/** Letters that stand for themselves in an id; all others are written as `%` and their code in hexadecimal. */
+function plain(text: string): string {
+  return text.replace(/[^A-Za-z0-9._@:-]/g, (letter) => `%${letter.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+/**
+ * `apr_…/1/approve/kim/sha256:…`: equal for the same decision of the same person on the same thing in the same round,
+ * different for any other (CONTRACT §3, Idempotency-Key). Serves as Temporal's update id too.
+ */
+export function decisionIdOf(decision: {
+  /** Id of the approval, batch or model. */
+  target: string;
+  /** Rises when the same thing is asked again (an approval renewed, a batch sent back). */
+  round: number;
+  by: string;
+  decision: string;
+  digest?: string | undefined;
+}): string {
+  const parts = [decision.target, String(decision.round), decision.decision, decision.by];
+  if (decision.digest !== undefined) parts.push(decision.digest);
+  return parts.map(plain).join('/');
+}
