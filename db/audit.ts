@@ -3,7 +3,7 @@ import { sql } from 'drizzle-orm';
 import { createHash } from 'node:crypto';
 import { Failure } from '../domain/failures.js';
 import { canonicalJson, type Json } from '../domain/json.js';
-import { iso, mustRow, row, rows, type Tx } from './client.js';
+import { atomically, iso, mustRow, row, rows, type Tx } from './client.js';
 import { readCursor, toPage, type Page, type PageRequest } from './page.js';
 
 export interface AuditEntry {
@@ -31,6 +31,10 @@ export interface AuditRow extends AuditEntry {
  * @throws Failure `NotFound` for an unknown project
  */
 export async function appendAudit(tx: Tx, entry: AuditEntry): Promise<number> {
+  return atomically(tx, (inner) => appendEntry(inner, entry));
+}
+
+async function appendEntry(tx: Tx, entry: AuditEntry): Promise<number> {
   const head = await row<{ number: number; previous: string; at: string }>(
     tx,
     sql`update project set last_audit = last_audit + 1 where name = ${entry.project}

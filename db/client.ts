@@ -1,8 +1,8 @@
 // The pool, transactions, and the one place where errors of the driver become ours: they carry SQL and parameters,
 // which must reach neither a log nor a client.
-import { sql, type SQL } from 'drizzle-orm';
+import { is, sql, type SQL } from 'drizzle-orm';
 import { drizzle, type NodePgDatabase, type NodePgQueryResultHKT } from 'drizzle-orm/node-postgres';
-import type { PgDatabase } from 'drizzle-orm/pg-core';
+import { PgTransaction, type PgDatabase } from 'drizzle-orm/pg-core';
 import pg from 'pg';
 import { Failure } from '../domain/failures.js';
 import type { Json } from '../domain/json.js';
@@ -64,6 +64,14 @@ export async function inTransaction<T>(db: Db, work: (tx: Tx) => Promise<T>): Pr
       await new Promise((resolve) => setTimeout(resolve, attempt * 10 * Math.random()));
     }
   }
+}
+
+/**
+ * Runs `work` in the caller's transaction, or in one of its own when the caller handed over the pool.
+ * @throws as `inTransaction`
+ */
+export async function atomically<T>(tx: Tx, work: (tx: Tx) => Promise<T>): Promise<T> {
+  return is(tx, PgTransaction) ? work(tx) : inTransaction(tx as unknown as Db, work);
 }
 
 /** Runs one statement. @throws Failure `Unavailable` or `InvalidRequest`, DatabaseFault */

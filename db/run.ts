@@ -9,7 +9,7 @@ import { canonicalJson, type Json } from '../domain/json.js';
 import type { PipelineDocument } from '../domain/pipeline.js';
 import type { RunContext, RunFailure, RunStatus, TriggerKind, Verdict, Waiting } from '../domain/run.js';
 import { releaseArtifacts } from './artifact.js';
-import { json, mustRow, row, rows, type Tx } from './client.js';
+import { atomically, json, mustRow, row, rows, type Tx } from './client.js';
 import { appendEvent } from './event.js';
 import { newId } from './id.js';
 import { enqueue } from './outbox.js';
@@ -39,6 +39,13 @@ export interface OpenedRun {
   opened: boolean;
 }
 
+export interface RunEnd {
+  run: string;
+  status: 'succeeded' | 'rejected' | 'failed' | 'cancelled';
+  failure: RunFailure | null;
+  verdict?: Verdict;
+}
+
 interface PipelineRow {
   id: string;
   version: number;
@@ -51,6 +58,10 @@ interface PipelineRow {
  * @throws Failure `NotFound`, `InvalidRequest` (an override that does not fit), `RunLive` with the live run's id
  */
 export async function openRun(tx: Tx, request: OpenRun): Promise<OpenedRun> {
+  return atomically(tx, (inner) => openOnce(inner, request));
+}
+
+async function openOnce(tx: Tx, request: OpenRun): Promise<OpenedRun> {
   const pipeline = await lockPipeline(tx, request.project, request.pipeline);
   const before = await row<OpenedRun>(
     tx,
@@ -64,21 +75,19 @@ export async function openRun(tx: Tx, request: OpenRun): Promise<OpenedRun> {
 }
 
 async function lockPipeline(tx: Tx, project: string, name: string): Promise<PipelineRow> {
-  const pipeline = await row<PipelineRow>(
+  const held = await row<{ id: string }>(
+    tx,
+    sql`select id from pipeline where project = ${project} and name = ${name} for no key update`,
+  );
+  if (held === null) throw new Failure('NotFound', `there is no pipeline ${name}`);
+  // a statement of its own: the lock may have waited for a new version
+  return mustRow<PipelineRow>(
     tx,
     sql`select p.id, p.version, v.source, d.accepted_rows::float8 as "acceptedRows"
       from pipeline p join pipeline_version v on v.pipeline = p.id and v.version = p.version
         join dataset d on d.id = p.dataset
-      where p.project = ${project} and p.name = ${name} for no key update of p`,
+      where p.id = ${held.id}`,
   );
-  if (pipeline === null) throw new Failure('NotFound', `there is no pipeline ${name}`);
-  // the lock may have waited for a change of the version: the join still shows the one before
-  const present = await mustRow<{ version: number; source: Json }>(
-    tx,
-    sql`select p.version, v.source from pipeline p join pipeline_version v on v.pipeline = p.id and v.version = p.version
-      where p.id = ${pipeline.id}`,
-  );
-  return { ...pipeline, ...present };
 }
 
 async function refuseSecond(tx: Tx, pipeline: string, name: string): Promise<void> {
@@ -205,6 +214,10 @@ export async function setRunPlan(
  * @throws Failure `RunEnded`, `NotFound`
  */
 export async function setRunWaiting(tx: Tx, run: string, waiting: Waiting | null, stage: string | null): Promise<void> {
+  await atomically(tx, (inner) => writeWaiting(inner, run, waiting, stage));
+}
+
+async function writeWaiting(tx: Tx, run: string, waiting: Waiting | null, stage: string | null): Promise<void> {
   const { waiting: before } = await lockLive(tx, run);
   await rows(
     tx,
@@ -216,36 +229,32 @@ export async function setRunWaiting(tx: Tx, run: string, waiting: Waiting | null
   else await appendEvent(tx, { run, type: 'run.waiting', data: { ...waiting } });
 }
 
-/** Stores results as they come; what is absent stays. @throws Failure `RunEnded`, `NotFound` */
+/** Stores results as they come; what is absent stays. @throws Failure `RunEnded` */
 export async function setRunResult(
   tx: Tx,
   run: string,
   result: { metrics?: Record<string, number>; verdict?: Verdict; modelVersion?: number; evaluation?: Digest },
 ): Promise<void> {
-  await lockLive(tx, run);
-  await rows(
+  const written = await row(
     tx,
     sql`update run set metrics = coalesce(${json(result.metrics)}, metrics),
         verdict = coalesce(${json(result.verdict)}, verdict),
         model_version = coalesce(${result.modelVersion ?? null}::int, model_version),
         evaluation = coalesce(${result.evaluation ?? null}, evaluation)
-      where id = ${run}`,
+      where id = ${run} and finished_at is null returning 1`,
   );
+  if (written === null) throw new Failure('RunEnded', `the run ${run} takes no more results`);
 }
 
 /**
  * Ends a run and everything of it that is open, and tells the loop. Again: nothing happens, the first end stands.
  * @throws Failure `NotFound`
  */
-export async function closeRun(
-  tx: Tx,
-  end: {
-    run: string;
-    status: 'succeeded' | 'rejected' | 'failed' | 'cancelled';
-    failure: RunFailure | null;
-    verdict?: Verdict;
-  },
-): Promise<void> {
+export async function closeRun(tx: Tx, end: RunEnd): Promise<void> {
+  await atomically(tx, (inner) => closeOnce(inner, end));
+}
+
+async function closeOnce(tx: Tx, end: RunEnd): Promise<void> {
   const { run, status, failure } = end;
   const closed = await row<{ project: string; pipeline: string; number: number }>(
     tx,
@@ -292,6 +301,13 @@ async function closeParts(tx: Tx, run: string, status: RunStatus): Promise<void>
  * @throws Failure `NotFound`, `RunEnded`
  */
 export async function requestCancel(
+  tx: Tx,
+  request: { project: string; run: string; by: string },
+): Promise<{ workflowId: string }> {
+  return atomically(tx, (inner) => noteCancel(inner, request));
+}
+
+async function noteCancel(
   tx: Tx,
   request: { project: string; run: string; by: string },
 ): Promise<{ workflowId: string }> {
