@@ -1,0 +1,12 @@
+// Every request gets an id of its own, which its answer and its log lines carry.
+import { createMiddleware } from 'hono/factory';
+import { newId } from '../../db/id.js';
+import type { Env } from '../deps.js';
+
+export const requestId = createMiddleware<Env>(async (c, next) => {
+  const id = newId('req');
+  c.set('requestId', id);
+  c.set('route', 'unmatched');
+  await next();
+  c.header('x-request-id', id);
+});

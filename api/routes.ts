@@ -1,0 +1,32 @@
+// All operations of the API in one list: what the router, the method check and the OpenAPI document are made of.
+import { approvalEndpoints } from './approval.js';
+import { artifactEndpoints } from './artifact.js';
+import { auditEndpoints } from './audit.js';
+import { datasetEndpoints } from './dataset.js';
+import type { Endpoint } from './endpoint.js';
+import { inferenceEndpoints } from './inference.js';
+import { labelingEndpoints } from './labeling.js';
+import { createMetrics, type Metrics } from './middleware/metrics.js';
+import { modelEndpoints } from './model.js';
+import { pipelineEndpoints } from './pipeline.js';
+import { createPredictor } from './predictor.js';
+import { runEndpoints } from './run.js';
+import { runEventsEndpoint } from './run-events.js';
+import { tokenEndpoints } from './token.js';
+
+export function allEndpoints(metrics: Metrics = createMetrics()): Endpoint[] {
+  const predictor = createPredictor(metrics);
+  return [
+    ...pipelineEndpoints(),
+    ...runEndpoints(),
+    runEventsEndpoint(),
+    ...datasetEndpoints(),
+    ...labelingEndpoints(),
+    ...approvalEndpoints(),
+    ...modelEndpoints(predictor),
+    ...artifactEndpoints(),
+    ...auditEndpoints(),
+    ...tokenEndpoints(),
+    ...inferenceEndpoints(predictor),
+  ];
+}
