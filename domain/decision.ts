@@ -5,6 +5,11 @@ function plain(text: string): string {
   return text.replace(/[^A-Za-z0-9._@:-]/g, (letter) => `%${letter.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
+/** What a caller may send as a decision's id. */
+export function isDecisionId(id: unknown): id is string {
+  return typeof id === 'string' && id.trim() !== '' && id.length <= 500;
+}
+
 /**
  * `apr_…/1/approve/kim/sha256:…`: equal for the same decision of the same person on the same thing in the same round,
  * different for any other (CONTRACT §3, Idempotency-Key). Serves as Temporal's update id too.

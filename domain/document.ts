@@ -4,25 +4,11 @@ import { readDocument, type ReadDocument } from './document-fields.js';
 import type { FieldFault } from './failures.js';
 import { addFault, described, isRecord } from './fields.js';
 import type { Json } from './json.js';
+import { metricRules } from './metric.js';
 import { nearestWord } from './nearest.js';
 import { classificationMetrics, regressionMetrics, type MetricName, type PipelineDocument } from './pipeline.js';
 
 export type ParsedPipeline = { document: PipelineDocument } | { faults: FieldFault[] };
-
-/** For which direction a metric improves. */
-export function higherIsBetter(metric: MetricName): boolean {
-  return metric === 'accuracy' || metric === 'macroF1' || metric === 'r2';
-}
-
-/** Where the values of a metric can lie at all. */
-const metricRange: Record<MetricName, [number, number]> = {
-  accuracy: [0, 1],
-  macroF1: [0, 1],
-  logLoss: [0, Infinity],
-  rmse: [0, Infinity],
-  mae: [0, Infinity],
-  r2: [-Infinity, 1],
-};
 
 /** A value that was read in part: fields with a fault are undefined. */
 type Partly<T> = T extends (infer Item)[]
@@ -46,7 +32,7 @@ const checkMetric: Check = ({ dataset, gate }, faults) => {
 
 const checkBounds: Check = ({ gate }, faults) => {
   if (!gate?.metric) return;
-  const [low, high] = metricRange[gate.metric];
+  const { min: low, max: high, better } = metricRules[gate.metric];
   for (const bound of ['min', 'max'] as const) {
     const value = gate[bound];
     if (typeof value !== 'number' || (value >= low && value <= high)) continue;
@@ -61,7 +47,7 @@ const checkBounds: Check = ({ gate }, faults) => {
   if (typeof gate.min === 'number' && typeof gate.max === 'number' && gate.min > gate.max) {
     addFault(faults, 'gate.max', { found: String(gate.max), allowed: `at least min, ${gate.min}` });
   }
-  const [needed, other] = higherIsBetter(gate.metric) ? (['min', 'max'] as const) : (['max', 'min'] as const);
+  const [needed, other] = better === 'higher' ? (['min', 'max'] as const) : (['max', 'min'] as const);
   if (gate[needed] !== null || gate.champion !== null) return;
   if (gate[other] === null) {
     addFault(faults, 'gate', {
@@ -69,7 +55,6 @@ const checkBounds: Check = ({ gate }, faults) => {
       allowed: `${needed}, champion or both for ${gate.metric}`,
     });
   } else if (gate[other] !== undefined) {
-    const better = higherIsBetter(gate.metric) ? 'higher' : 'lower';
     const found = `only ${other}, but ${gate.metric} is better when ${better}`;
     addFault(faults, `gate.${other}`, { found, allowed: `${needed} or champion`, nearest: needed });
   }

@@ -28,9 +28,10 @@ export interface PickedTask {
 
 function scoreOf(strategy: Strategy, { probabilities }: PickCandidate): number | null {
   if (probabilities === null || probabilities.length === 0) return null;
-  if (strategy === 'leastConfidence') return leastConfidence(probabilities);
-  if (strategy === 'margin') return margin(probabilities);
-  return strategy === 'entropy' ? entropy(probabilities) : null;
+  if (strategy === 'random') return null;
+  const measure = { leastConfidence, margin, entropy }[strategy];
+  const score = measure(probabilities);
+  return Number.isFinite(score) ? score : null;
 }
 
 /** The larger, the sooner it is asked; items without a score come first, since nothing is known about them. */

@@ -1,6 +1,8 @@
 // Words about labeling: batches, tasks, leases, answers, decisions; the rule for decisions. What to ask: label-pick.ts.
-import { decisionIdOf } from './decision.js';
+import { decisionIdOf, isDecisionId } from './decision.js';
 import type { FailureName } from './failures.js';
+
+export { pickTasks, type PickCandidate, type PickedTask, type PickOptions } from './label-pick.js';
 
 export const batchStatuses = ['open', 'review', 'accepted', 'partial', 'cancelled'] as const;
 export type BatchStatus = (typeof batchStatuses)[number];
@@ -63,7 +65,8 @@ function malformed(decision: BatchDecision): string | null {
   if (typeof decision !== 'object' || decision === null) return 'a decision is an object with decision and by';
   if (!batchDecisions.includes(decision.decision)) return `decision must be one of ${batchDecisions.join(', ')}`;
   if (typeof decision.by !== 'string' || decision.by.trim() === '') return 'by is missing: who decides';
-  const { tasks } = decision;
+  const { decisionId, tasks } = decision;
+  if (decisionId !== undefined && !isDecisionId(decisionId)) return 'decisionId must be a text of 1 to 500 letters';
   if (tasks === undefined) return null;
   if (decision.decision !== 'send-back') return 'tasks can be named only to send them back';
   const ids: unknown = tasks;

@@ -1,0 +1,80 @@
+// The evaluation of a run as stored: one JSON artifact, made by the packaged file on the holdout rows.
+import type { Task } from './dataset.js';
+import type { Verdict } from './run.js';
+
+/** How `lo` and `hi` were found: exact (Clopper & Pearson) for shares of rows, else the percentile bootstrap. */
+export const intervalMethods = ['clopper-pearson', 'bootstrap', 'none'] as const;
+export type IntervalMethod = (typeof intervalMethods)[number];
+
+/** A metric with its 95 % interval on `n` rows. A value that is no finite number is null, since JSON has none. */
+export interface MeasuredMetric {
+  value: number | null;
+  lo: number | null;
+  hi: number | null;
+  n: number;
+  method: IntervalMethod;
+}
+
+export type MeasuredMetrics = Record<string, MeasuredMetric>;
+
+/** `counts[t][p]`: rows whose label is `classes[t]` and whose prediction is `classes[p]`. */
+export interface Confusion {
+  classes: string[];
+  counts: number[][];
+}
+
+export interface ClassReport {
+  label: string;
+  precision: number;
+  recall: number;
+  f1: number;
+  /** Rows that have this label. */
+  support: number;
+}
+
+/** The metrics on the rows with one value of one column. */
+export interface SliceReport {
+  column: string;
+  value: string;
+  n: number;
+  metrics: MeasuredMetrics;
+}
+
+/** Against the champion on the same rows; `difference` is candidate minus champion in the gate's metric. */
+export interface ChampionComparison {
+  version: number;
+  metrics: Record<string, number>;
+  difference: { value: number; lo: number; hi: number; p: number };
+  /** `mcnemar`, `sign-flip` or `swap`: which test gave p. */
+  test: string;
+}
+
+export interface CandidateReport {
+  /** Index into the document's trainers. */
+  candidate: number;
+  trainer: string;
+  metrics: Record<string, number>;
+  /** Paired test against the chosen candidate; null for that one itself and for dropped ones. */
+  p: number | null;
+  /** The same after Holm's correction over all candidates. */
+  adjustedP: number | null;
+  chosen: boolean;
+  reason: string;
+}
+
+export interface Evaluation {
+  v: 1;
+  task: Task;
+  /** Labelled holdout rows. */
+  n: number;
+  metrics: MeasuredMetrics;
+  /** Null for regression. */
+  confusion: Confusion | null;
+  perClass: ClassReport[];
+  slices: SliceReport[];
+  champion: ChampionComparison | null;
+  candidates: CandidateReport[];
+  verdict: Verdict;
+  /** Seed of the bootstrap and of the tests, so that the numbers can be made again. */
+  seed: number;
+}
