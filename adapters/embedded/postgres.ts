@@ -1,28 +1,30 @@
 // One Postgres per home, detached: any process may ensure it, the first one starts it, all get the same URL.
 // The server is found through its postmaster.pid and its working directory, never by name. `<home>/postgres/` holds data/,
 // the password and the log, or `<home>/postgres.path` names the folder that does (root, with a home others cannot enter).
-import { execFile, spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { chownSync, existsSync, mkdirSync, openSync, closeSync, readFileSync, readdirSync } from 'node:fs';
-import { readlinkSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import pg from 'pg';
 import { homePorts, replaceFile, requireFreePort } from '../home.js';
 import type { Binaries } from './postgres-binaries.js';
 import { findBinaries, sharedRoot } from './postgres-binaries.js';
+import type { PostgresOptions } from './postgres-server.js';
+import { checkVersion, initialise, lastLines, launch, readText, superuser } from './postgres-server.js';
 import type { ProcessIdentity } from './process.js';
 import { commandOf, identify, stopProcess, withLock } from './process.js';
 
-const superuser = 'perennial';
 const databaseName = 'perennial';
-
-export interface PostgresOptions {
-  /** Default true. False only for tests: a power cut may lose data. */
-  fsync?: boolean;
-  onProgress?: (line: string) => void;
-}
 
 export interface Postgres {
   url: string;
@@ -33,14 +35,6 @@ export interface Postgres {
 
 const lockPath = (home: string) => join(home, 'postgres.lock');
 const urlPath = (home: string) => join(home, 'database-url');
-
-function readText(path: string): string | null {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return null;
-  }
-}
 
 /** The folder of data, password and log; null: this home has none yet. */
 function findRoot(home: string): string | null {
@@ -133,62 +127,6 @@ async function probe(url: string): Promise<(Error & { code?: string }) | null> {
   }
 }
 
-async function initialise(binaries: Binaries, root: string, options: PostgresOptions): Promise<void> {
-  options.onProgress?.('creating the database');
-  const fresh = join(root, 'data.new');
-  rmSync(fresh, { recursive: true, force: true });
-  const password = join(root, 'password');
-  writeFileSync(password, randomBytes(24).toString('base64url'), { mode: 0o600 });
-  if (binaries.user) chownSync(password, binaries.user.uid, binaries.user.gid);
-  const common = ['-D', fresh, '-U', superuser, '-A', 'scram-sha-256', `--pwfile=${password}`];
-  const arguments_ = [...common, '-E', 'UTF8', '--locale=C.UTF-8', ...(options.fsync === false ? ['--no-sync'] : [])];
-  try {
-    await promisify(execFile)(join(binaries.native, 'bin/initdb'), arguments_, { cwd: root, ...binaries.user });
-  } catch (error) {
-    throw new Error(`initdb failed: ${(error as { stderr?: string }).stderr ?? String(error)}`, { cause: error });
-  }
-  renameSync(fresh, join(root, 'data'));
-}
-
-function serverArguments(data: string, port: number, options: PostgresOptions): string[] {
-  const values: Record<string, string | number> = {
-    listen_addresses: '127.0.0.1',
-    port,
-    unix_socket_directories: '',
-    max_connections: 200,
-    shared_buffers: '32MB',
-    // Idle homes should cost nothing: no logical replication, and background writers that mostly sleep.
-    max_wal_senders: 0,
-    wal_level: 'minimal',
-    bgwriter_delay: '1s',
-    wal_writer_delay: '200ms',
-    autovacuum_naptime: '60s',
-    ...(options.fsync === false ? { fsync: 'off', full_page_writes: 'off' } : {}),
-  };
-  return ['-D', data, ...Object.entries(values).flatMap(([name, value]) => ['-c', `${name}=${value}`])];
-}
-
-function launch(binaries: Binaries, root: string, port: number, options: PostgresOptions): number {
-  const data = join(root, 'data');
-  const log = openSync(join(root, 'server.log'), 'a', 0o600);
-  const child = spawn(join(binaries.native, 'bin/postgres'), serverArguments(data, port, options), {
-    cwd: data,
-    detached: true,
-    stdio: ['ignore', log, log],
-    env: { PATH: process.env['PATH'] ?? '', TZ: 'UTC', LC_ALL: 'C.UTF-8' },
-    ...binaries.user,
-  });
-  child.on('error', () => undefined);
-  child.unref();
-  closeSync(log);
-  if (child.pid === undefined) throw new Error(`Postgres could not be started from ${binaries.native}`);
-  return child.pid;
-}
-
-function lastLines(root: string): string {
-  return (readText(join(root, 'server.log')) ?? '').trim().split('\n').slice(-5).join('\n');
-}
-
 /** Waits for the answer; recovery after a crash may take a while, and is no failure while the server lives. */
 async function waitUntilReady(root: string, url: string, identity: ProcessIdentity | null): Promise<void> {
   const end = Date.now() + 120_000;
@@ -213,16 +151,6 @@ async function createDatabase(adminUrl: string): Promise<void> {
     if (found.rowCount === 0) await client.query(`create database ${databaseName}`);
   } finally {
     await client.end();
-  }
-}
-
-function checkVersion(root: string, binaries: Binaries): void {
-  const written = readText(join(root, 'data/PG_VERSION'))?.trim();
-  if (written && written !== binaries.version) {
-    throw new Error(
-      `the data in ${root}/data was written by Postgres ${written}, the binaries are ${binaries.version}. ` +
-        'Move it over as docs/operations.md says under "Upgrade", or set DATABASE_URL.',
-    );
   }
 }
 

@@ -117,6 +117,13 @@ function breakLock(file: string, dead: LockContent): void {
   rmSync(guard, { force: true });
 }
 
+/** No name in it: it went a moment ago, or a power cut left it empty; the latter goes once it is old. */
+function removeUnreadable(file: string): void {
+  const age = Date.now() - (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
+  if (age > 2_000) rmSync(file, { force: true });
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+}
+
 export type Lock = { release: () => void; owner?: never } | { release?: never; owner: ProcessIdentity };
 
 /** Takes the lock, or says who holds it. */
@@ -140,7 +147,10 @@ export function tryLock(file: string): Lock {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
       }
       const holder = readLock(file);
-      if (!holder) continue;
+      if (!holder) {
+        removeUnreadable(file);
+        continue;
+      }
       if (isAlive(holder)) return { owner: holder };
       breakLock(file, holder);
     }
