@@ -1,0 +1,36 @@
+// Two projects: `fast` needs no services and ends in seconds; `services` runs over one Postgres and one Temporal
+// server that test/support/global-setup.ts starts for all of its files.
+import { defineConfig } from 'vitest/config';
+
+const fast = ['domain', 'stats', 'ml', 'adapters', 'contract', 'lint', 'types', 'docs', 'histories'];
+const fastFiles = fast.map((folder) => `test/${folder}/**/*.test.ts`);
+const never = ['node_modules/**', 'dist/**', '**/.perennial*/**'];
+
+export default defineConfig({
+  test: {
+    maxWorkers: 2,
+    projects: [
+      {
+        test: {
+          name: 'fast',
+          include: fastFiles,
+          exclude: never,
+          pool: 'forks',
+          testTimeout: 30_000,
+        },
+      },
+      {
+        test: {
+          name: 'services',
+          include: ['test/**/*.test.ts'],
+          exclude: [...never, ...fastFiles],
+          pool: 'forks',
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+          teardownTimeout: 60_000,
+          globalSetup: ['test/support/global-setup.ts'],
+        },
+      },
+    ],
+  },
+});
