@@ -87,3 +87,10 @@ export function flopsPerStep(spec: {
       return 4 * spec.batch * spec.width * spec.outputs + 14 * (spec.width + 1) * spec.outputs;
   }
 }
+
+/** Parent to trainer child, the counterpart of `TrainerMessage`. */
+export type TrainerControl =
+  /** Write a checkpoint, report it and exit: the work goes on elsewhere. */
+  | { type: 'stop' }
+  /** The checkpoint of this step is in the store; the file of the one before it may go. */
+  | { type: 'stored'; step: number };

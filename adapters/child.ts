@@ -1,0 +1,275 @@
+// Forked children: the trainer and the scorer, seen from the parent, which only supervises.
+// Deadline, memory limit and SIGKILL are fork.ts's; here are the messages, their order, and what a death means.
+import type { Digest } from '../domain/artifact.js';
+import { Failure, isFailureName } from '../domain/failures.js';
+import type { GoldenRows, ModelInputs, ModelOutputs, Signature, TrainerMessage } from '../domain/model.js';
+import type { TrainerControl } from '../domain/trainers.js';
+import type { Child, ChildOptions } from './fork.js';
+import { deadline, startChild } from './fork.js';
+
+/** How long a drained trainer may take to write its checkpoint. */
+const drainMs = 20_000;
+
+export interface TrainerRun {
+  /** Rejects with a `Failure`; with WorkerShutdown after `stop()`, unless training had ended already. */
+  done: Promise<{ path: string; steps: number; loss: number }>;
+  /** Drain: the child writes a checkpoint, reports it, and exits. Resolves when that checkpoint was handled. */
+  stop(): Promise<void>;
+  /** SIGKILL, at once. */
+  kill(): void;
+  pid: number;
+}
+
+export interface TrainerHandlers {
+  started(message: Extract<TrainerMessage, { type: 'started' }>): void;
+  progress(message: Extract<TrainerMessage, { type: 'progress' }>): void;
+  /** Awaited in order; the child hears of it afterwards. What it throws ends the child and rejects `done`. */
+  checkpoint(message: { step: number; path: string }): Promise<void>;
+}
+
+export interface TrainerOptions extends ChildOptions {
+  deadlineMs: number;
+}
+
+type Done = { path: string; steps: number; loss: number };
+
+/** Forks a trainer on `specPath` (a `TrainSpec` as JSON) and follows it to its end. */
+export function runTrainer(specPath: string, on: TrainerHandlers, options: TrainerOptions): TrainerRun {
+  const child = startChild('workers/trainer.ts', [specPath], options);
+  let result: Done | null = null;
+  let failed: Failure | null = null;
+  let stopping = false;
+  let handled: Promise<void> = Promise.resolve();
+  const tell = (message: TrainerControl): void => {
+    if (child.process.connected) child.process.send(message, () => undefined);
+  };
+  const handle = async (message: TrainerMessage): Promise<void> => {
+    if (message.type === 'started') on.started(message);
+    else if (message.type === 'progress') on.progress(message);
+    else if (message.type === 'checkpoint') {
+      await on.checkpoint({ step: message.step, path: message.path });
+      tell({ type: 'stored', step: message.step });
+    } else if (message.type === 'done') result = { path: message.path, steps: message.steps, loss: message.loss };
+    else failed = new Failure(isFailureName(message.failure) ? message.failure : 'Internal', message.detail);
+  };
+  let thrown: { error: unknown } | null = null;
+  child.process.on('message', (message: TrainerMessage) => {
+    handled = handled
+      .then(() => (thrown ? undefined : handle(message)))
+      .catch((error: unknown) => {
+        thrown ??= { error };
+        child.kill(new Failure('ChildDied', 'the parent could not keep a checkpoint'));
+      });
+  });
+  const late = new Failure('DeadlineExceeded', `training took longer than ${options.deadlineMs} ms`);
+  const timer = deadline(options.deadlineMs, () => child.kill(late));
+  const finish = async (): Promise<Done> => {
+    const death = await child.ended;
+    clearTimeout(timer);
+    await handled;
+    if (thrown) throw thrown.error;
+    if (result) return result;
+    if (stopping && !failed && child.process.exitCode === 0)
+      throw new Failure('WorkerShutdown', 'training was drained');
+    throw failed ?? death;
+  };
+  const done = finish();
+  // Callers that only stop() or kill() are not unhandled rejections.
+  done.catch(() => undefined);
+  return {
+    done,
+    pid: child.pid,
+    kill: () => child.kill(new Failure('ChildDied', 'the trainer was killed')),
+    stop: async () => {
+      stopping = true;
+      tell({ type: 'stop' });
+      const force = deadline(drainMs, () =>
+        child.kill(new Failure('WorkerShutdown', 'the trainer did not drain in time')),
+      );
+      await done.catch(() => undefined);
+      clearTimeout(force);
+    },
+  };
+}
+
+export interface TensorValue {
+  type: 'float32' | 'string';
+  dims: number[];
+  /** Row-major. */
+  data: Float32Array | string[];
+}
+
+export interface ScoredModel {
+  /** A local file; the child verifies its bytes against `digest`. */
+  path: string;
+  digest: Digest;
+  /** Checked bit for bit when the child loads the model. */
+  golden?: GoldenRows;
+  signature: Signature;
+}
+
+export type ScorerRequest =
+  | { id: number; kind: 'score'; digest: Digest; model: ScoredModel | null; inputs: ModelInputs }
+  | { id: number; kind: 'run'; model: { path: string; digest: Digest }; feeds: Record<string, TensorValue> };
+
+export type ScorerReply =
+  | { id: number; type: 'score'; value: ModelOutputs }
+  | { id: number; type: 'run'; value: Record<string, TensorValue> }
+  /** The child does not know the model of this request yet. */
+  | { id: number; type: 'unknown' }
+  | { id: number; type: 'failed'; failure: string; detail: string };
+
+export interface Scorer {
+  /** Raw rows to answers. Rejects with a `Failure`: ModelInvalid, ArtifactCorrupt, InvalidRequest, DeadlineExceeded, OutOfMemory, ChildDied. */
+  score(model: ScoredModel, inputs: ModelInputs): Promise<ModelOutputs>;
+  /** Any ONNX file with float32 and string tensors, such as the featuriser. Same failures. */
+  run(
+    model: { path: string; digest: Digest },
+    feeds: Record<string, TensorValue>,
+  ): Promise<Record<string, TensorValue>>;
+  /** Ends the child; requests under way reject with WorkerShutdown. */
+  close(): void;
+  /** null while no child is alive. */
+  readonly pid: number | null;
+}
+
+export interface ScorerOptions extends ChildOptions {
+  /** For each request, from when it was sent. Past it the child is killed. */
+  deadlineMs: number;
+}
+
+interface Pending {
+  request: ScorerRequest;
+  /** What the request needs when the child does not know the model. */
+  model: ScoredModel | null;
+  sent: number;
+  timer: NodeJS.Timeout | null;
+  resolve(value: never): void;
+  reject(failure: Failure): void;
+}
+
+/** Scoring changes nothing, so a request whose child died is sent once more. */
+const sendsPerRequest = 2;
+
+class ForkedScorer implements Scorer {
+  readonly #options: ScorerOptions;
+  readonly #pending = new Map<number, Pending>();
+  /** What the present child was told about each model. */
+  #introduced = new Map<Digest, string>();
+  #child: Child | null = null;
+  #culprit: number | null = null;
+  #nextId = 1;
+  #closed = false;
+
+  constructor(options: ScorerOptions) {
+    this.#options = options;
+  }
+
+  get pid(): number | null {
+    return this.#child?.pid ?? null;
+  }
+
+  score(model: ScoredModel, inputs: ModelInputs): Promise<ModelOutputs> {
+    return this.#ask({ id: this.#nextId++, kind: 'score', digest: model.digest, model: null, inputs }, model);
+  }
+
+  run(
+    model: { path: string; digest: Digest },
+    feeds: Record<string, TensorValue>,
+  ): Promise<Record<string, TensorValue>> {
+    return this.#ask({ id: this.#nextId++, kind: 'run', model, feeds }, null);
+  }
+
+  close(): void {
+    this.#closed = true;
+    const failure = new Failure('WorkerShutdown', 'the scorer was closed');
+    for (const pending of [...this.#pending.values()]) this.#settle(pending).reject(failure);
+    this.#child?.kill(failure);
+  }
+
+  #ask<T>(request: ScorerRequest, model: ScoredModel | null): Promise<T> {
+    if (this.#closed) return Promise.reject(new Failure('WorkerShutdown', 'the scorer was closed'));
+    return new Promise<T>((resolve, reject) => {
+      const pending: Pending = {
+        request,
+        model,
+        sent: 0,
+        timer: null,
+        resolve: resolve as (value: never) => void,
+        reject,
+      };
+      this.#pending.set(request.id, pending);
+      this.#send(pending);
+    });
+  }
+
+  #send(pending: Pending): void {
+    const child = (this.#child ??= this.#start());
+    const { request, model } = pending;
+    if (request.kind === 'score' && model) {
+      const told = `${model.golden ? 'golden' : 'plain'} ${model.path}`;
+      request.model = this.#introduced.get(model.digest) === told ? null : model;
+      this.#introduced.set(model.digest, told);
+    }
+    pending.sent++;
+    if (pending.timer) clearTimeout(pending.timer);
+    pending.timer = deadline(this.#options.deadlineMs, () => {
+      this.#culprit ??= request.id;
+      child.kill(new Failure('DeadlineExceeded', `the model took longer than ${this.#options.deadlineMs} ms`));
+    });
+    child.process.ref();
+    child.process.channel?.ref();
+    if (child.process.connected) child.process.send(request, () => undefined);
+  }
+
+  #start(): Child {
+    const child = startChild('workers/scorer.ts', [], this.#options);
+    this.#introduced = new Map();
+    this.#culprit = null;
+    child.process.on('message', (reply: ScorerReply) => this.#receive(reply));
+    void child.ended.then((death) => this.#bury(child, death));
+    return child;
+  }
+
+  #settle(pending: Pending): Pending {
+    this.#pending.delete(pending.request.id);
+    if (pending.timer) clearTimeout(pending.timer);
+    // An idle scorer keeps no process alive.
+    if (this.#pending.size === 0) {
+      this.#child?.process.unref();
+      this.#child?.process.channel?.unref();
+    }
+    return pending;
+  }
+
+  #receive(reply: ScorerReply): void {
+    const pending = this.#pending.get(reply.id);
+    if (!pending) return;
+    if (reply.type === 'unknown' && pending.model) {
+      this.#introduced.delete(pending.model.digest);
+      this.#send(pending);
+      return;
+    }
+    this.#settle(pending);
+    if (reply.type === 'failed') {
+      pending.reject(new Failure(isFailureName(reply.failure) ? reply.failure : 'Internal', reply.detail));
+    } else if (reply.type !== 'unknown') pending.resolve(reply.value as never);
+    else pending.reject(new Failure('Internal', 'the scorer does not know the model'));
+  }
+
+  /** The oldest request is the one that ran. It answers for a death by deadline or memory; the others are sent again. */
+  #bury(child: Child, death: Failure): void {
+    if (this.#child === child) this.#child = null;
+    const first = this.#pending.keys().next().value;
+    const culprit = this.#culprit ?? (death.failure === 'OutOfMemory' ? first : undefined);
+    for (const pending of [...this.#pending.values()]) {
+      if (pending.request.id === culprit || pending.sent >= sendsPerRequest) this.#settle(pending).reject(death);
+      else this.#send(pending);
+    }
+  }
+}
+
+/** A scorer that forks its child with the first request and again after a death. Requests are pipelined, in order. */
+export function createScorer(options: ScorerOptions): Scorer {
+  return new ForkedScorer(options);
+}

@@ -1,0 +1,93 @@
+// One forked child process: a short environment, a memory limit, SIGKILL, and an end that is one failure of the catalogue.
+import type { ChildProcess } from 'node:child_process';
+import { fork } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { Failure } from '../domain/failures.js';
+import { entryArguments } from './paths.js';
+
+const memoryPollMs = 200;
+const stderrKept = 2000;
+const inherited = ['PATH', 'HOME', 'TMPDIR', 'TZ', 'LD_LIBRARY_PATH', 'CUDA_VISIBLE_DEVICES', 'PERENNIAL_PREBUILT'];
+const inheritedByTests = ['NODE_ENV', 'PERENNIAL_HOLD', 'PERENNIAL_HOME'];
+
+export interface ChildOptions {
+  /** Resident memory, in MiB; above it the child is killed (watched where /proc exists). */
+  memoryLimitMb: number;
+  env?: Record<string, string>;
+  /** Called with the child's pid when it starts and when it has ended. */
+  onChild?: (pid: number, alive: boolean) => void;
+}
+
+export interface Child {
+  process: ChildProcess;
+  pid: number;
+  /** SIGKILL; `why` becomes the failure. */
+  kill(why: Failure): void;
+  /** When the process has ended and its last message was delivered. */
+  ended: Promise<Failure>;
+}
+
+function environment(extra: Record<string, string> = {}): NodeJS.ProcessEnv {
+  const names = process.env['NODE_ENV'] === 'test' ? [...inherited, ...inheritedByTests] : inherited;
+  const entries = names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]));
+  // A parent that runs from dist/ was built; its children run the same code and need not look for changes.
+  const built = import.meta.url.includes('/dist/') ? { PERENNIAL_PREBUILT: '1' } : {};
+  return { ...Object.fromEntries(entries), LANG: 'C.UTF-8', ...built, ...extra };
+}
+
+function residentMb(pid: number): number {
+  try {
+    return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? 0) / 1024;
+  } catch {
+    return 0;
+  }
+}
+
+function deathOf(code: number | null, signal: string | null, stderr: string): Failure {
+  const memory = /heap out of memory|bad_alloc|Array buffer allocation failed/.test(stderr);
+  const how = signal === null ? `ended with code ${code}` : `was ended by ${signal}`;
+  const said = stderr.trim().split('\n').slice(-3).join(' ');
+  return new Failure(memory ? 'OutOfMemory' : 'ChildDied', `the child process ${how}${said ? `: ${said}` : ''}`);
+}
+
+/** Forks one of our entries (`workers/trainer.ts`) with an IPC channel; messages go by structured clone. */
+export function startChild(entry: string, args: string[], options: ChildOptions): Child {
+  const [runner, ...rest] = entryArguments(entry);
+  const child = fork(runner!, [...rest, ...args], {
+    env: environment(options.env),
+    execArgv: [`--max-old-space-size=${Math.max(64, Math.floor(options.memoryLimitMb))}`],
+    serialization: 'advanced',
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+  });
+  const pid = child.pid ?? 0;
+  let why: Failure | null = null;
+  let stderr = '';
+  const kill = (reason: Failure): void => {
+    why ??= reason;
+    child.kill('SIGKILL');
+  };
+  child.stderr?.on('data', (chunk: Buffer) => (stderr = (stderr + chunk.toString()).slice(-stderrKept)));
+  const watch = setInterval(() => {
+    const used = residentMb(pid);
+    if (used <= options.memoryLimitMb) return;
+    kill(new Failure('OutOfMemory', `the child process used ${Math.round(used)} MiB of ${options.memoryLimitMb} MiB`));
+  }, memoryPollMs).unref();
+  const ended = new Promise<Failure>((resolve) => {
+    const end = (failure: Failure): void => {
+      clearInterval(watch);
+      if (pid > 0) options.onChild?.(pid, false);
+      resolve(why ?? failure);
+    };
+    child.once('error', (error) => {
+      if (child.pid === undefined) end(new Failure('Unavailable', `no child process: ${error.message}`));
+    });
+    child.once('close', (code, signal) => end(deathOf(code, signal, stderr)));
+  });
+  if (pid > 0) options.onChild?.(pid, true);
+  return { process: child, pid, kill, ended };
+}
+
+/** Calls back after `ms`, however long; Node's timers end at 2^31 ms. */
+export function deadline(ms: number, then: () => void): NodeJS.Timeout {
+  return setTimeout(then, Math.min(ms, 2 ** 31 - 1));
+}

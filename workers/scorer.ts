@@ -1,0 +1,153 @@
+// Scorer child, forked by adapters/child.ts: the only place where packaged and user-supplied models run.
+// One request at a time, in order. It keeps the eight sessions used last. Exits when the parent is gone.
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import type { InferenceSession } from 'onnxruntime-node';
+import { Tensor } from 'onnxruntime-node';
+import type { Digest } from '../domain/artifact.js';
+import { Failure } from '../domain/failures.js';
+import type { GoldenRows, ModelInputs, ModelOutputs, Signature } from '../domain/model.js';
+import type { ScorerReply, ScorerRequest, ScoredModel, TensorValue } from '../adapters/child.js';
+import { hasExternalData } from '../ml/onnx/external.js';
+import { createSession } from '../ml/provider.js';
+
+const sessionLimit = 8;
+const descriptionLimit = 64;
+
+interface Loaded {
+  session: InferenceSession;
+  goldenChecked: boolean;
+}
+
+const loaded = new Map<Digest, Loaded>();
+/** What the parent said about each model, so that it need not say it with each request. */
+const described = new Map<Digest, ScoredModel>();
+
+/** Puts an entry at the young end and answers what fell off the old one. */
+function touch<T>(map: Map<Digest, T>, digest: Digest, value: T, limit: number): T | null {
+  map.delete(digest);
+  map.set(digest, value);
+  const oldest = map.entries().next().value;
+  if (map.size <= limit || oldest === undefined) return null;
+  map.delete(oldest[0]);
+  return oldest[1];
+}
+
+async function openSession(path: string, digest: Digest): Promise<InferenceSession> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await readFile(path);
+  } catch (error) {
+    throw new Failure(
+      'ArtifactCorrupt',
+      `model ${digest} cannot be read: ${(error as NodeJS.ErrnoException).code ?? ''}`,
+    );
+  }
+  const found = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+  if (found !== digest) throw new Failure('ArtifactCorrupt', `the model's bytes are ${found}, expected ${digest}`);
+  try {
+    if (hasExternalData(bytes)) throw new Error('its tensors lie in other files');
+    return await createSession(bytes);
+  } catch (error) {
+    throw new Failure('ModelInvalid', `model ${digest} does not load: ${(error as Error).message}`);
+  }
+}
+
+async function sessionOf(model: { path: string; digest: Digest }): Promise<Loaded> {
+  const known = loaded.get(model.digest);
+  const entry = known ?? { session: await openSession(model.path, model.digest), goldenChecked: false };
+  const evicted = touch(loaded, model.digest, entry, sessionLimit);
+  await evicted?.session.release();
+  return entry;
+}
+
+function tensorOf(value: TensorValue): Tensor {
+  return value.type === 'string'
+    ? new Tensor('string', value.data as string[], value.dims)
+    : new Tensor('float32', value.data as Float32Array, value.dims);
+}
+
+async function runFeeds(
+  session: InferenceSession,
+  feeds: Record<string, TensorValue>,
+): Promise<Record<string, Tensor>> {
+  const tensors = Object.fromEntries(Object.entries(feeds).map(([name, value]) => [name, tensorOf(value)]));
+  try {
+    return (await session.run(tensors)) as Record<string, Tensor>;
+  } catch (error) {
+    throw new Failure('ModelInvalid', `the model does not run on these inputs: ${(error as Error).message}`);
+  }
+}
+
+async function scoreRows(session: InferenceSession, signature: Signature, inputs: ModelInputs): Promise<ModelOutputs> {
+  const [n, m] = [signature.num.length, signature.cat.length];
+  const { rows, num, cat } = inputs;
+  if (num.length !== rows * n || cat.length !== rows * m) {
+    throw new Failure(
+      'InvalidRequest',
+      `${rows} rows take ${rows * n} numbers and ${rows * m} categories, not ${num.length} and ${cat.length}`,
+    );
+  }
+  const feeds: Record<string, TensorValue> = {};
+  if (n > 0) feeds['num'] = { type: 'float32', dims: [rows, n], data: num };
+  if (m > 0) feeds['cat'] = { type: 'string', dims: [rows, m], data: cat };
+  const result = await runFeeds(session, feeds);
+  const outputs: ModelOutputs = {};
+  if (result['label']) outputs.label = result['label'].data as string[];
+  if (result['probabilities']) outputs.probabilities = result['probabilities'].data as Float32Array;
+  if (result['value']) outputs.value = result['value'].data as Float32Array;
+  return outputs;
+}
+
+/** Bit-exact: the promise holds on the machine type that packaged the model. */
+async function checkGolden(session: InferenceSession, signature: Signature, golden: GoldenRows): Promise<void> {
+  const num = Float32Array.from(golden.inputs.num, (value) => value ?? NaN);
+  const found = await scoreRows(session, signature, { ...golden.inputs, num });
+  for (const name of ['label', 'probabilities', 'value'] as const) {
+    const expected = golden.outputs[name];
+    const actual = found[name];
+    if (expected === undefined && actual === undefined) continue;
+    const same = expected?.length === actual?.length && expected?.every((value, i) => Object.is(value, actual?.[i]));
+    if (!same)
+      throw new Failure('ModelInvalid', `the golden rows give another ${name} than when the model was packaged`);
+  }
+}
+
+async function answer(request: ScorerRequest): Promise<ScorerReply> {
+  if (request.kind === 'run') {
+    const { session } = await sessionOf(request.model);
+    const result = await runFeeds(session, request.feeds);
+    const values = Object.entries(result).map(([name, { type, dims, data }]) => [
+      name,
+      { type, dims: [...dims], data },
+    ]);
+    return { id: request.id, type: 'run', value: Object.fromEntries(values) as Record<string, TensorValue> };
+  }
+  if (request.model) touch(described, request.digest, request.model, descriptionLimit);
+  const model = described.get(request.digest);
+  if (!model) return { id: request.id, type: 'unknown' };
+  const entry = await sessionOf(model);
+  if (model.golden && !entry.goldenChecked) await checkGolden(entry.session, model.signature, model.golden);
+  entry.goldenChecked ||= model.golden !== undefined;
+  return { id: request.id, type: 'score', value: await scoreRows(entry.session, model.signature, request.inputs) };
+}
+
+async function handle(request: ScorerRequest): Promise<void> {
+  let reply: ScorerReply;
+  try {
+    reply = await answer(request);
+  } catch (error) {
+    const failure = error instanceof Failure ? error.failure : 'Internal';
+    const detail = error instanceof Error ? error.message : String(error);
+    reply = { id: request.id, type: 'failed', failure, detail };
+  }
+  process.send?.(reply);
+}
+
+let tail: Promise<void> = Promise.resolve();
+if (!process.connected) throw new Error('workers/scorer.ts is forked by adapters/child.ts');
+process.on('disconnect', () => process.exit(0));
+process.on('SIGINT', () => undefined);
+process.on('message', (request: ScorerRequest) => {
+  tail = tail.then(() => handle(request));
+});
