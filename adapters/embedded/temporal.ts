@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { searchAttributes } from '../../domain/ids.js';
 import { homePorts, replaceFile, requireFreePort } from '../home.js';
 import type { Ports } from '../home.js';
 import type { ProcessIdentity } from './process.js';
@@ -11,16 +12,6 @@ import { identify, isAlive, stopProcess, withLock } from './process.js';
 import { findTemporalCli } from './temporal-cli.js';
 
 export { findTemporalCli } from './temporal-cli.js';
-
-export const searchAttributes = [
-  'PerennialProject',
-  'PerennialPipeline',
-  'PerennialKind',
-  'PerennialStage',
-  'PerennialVerdict',
-  'PerennialModel',
-  'PerennialTrigger',
-] as const;
 
 /** The two rates lift the dev server's 20 polls a second, which cost a sequential workflow 0.1 s per activity. */
 const dynamicConfig: Record<string, unknown> = {

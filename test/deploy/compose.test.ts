@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { settings } from '../../adapters/config.js';
-import { searchAttributes } from '../../adapters/embedded/temporal.js';
 import { projectRoot } from '../../adapters/paths.js';
+import { searchAttributes } from '../../domain/ids.js';
 
 interface Service {
   image: string;

@@ -41,7 +41,7 @@ let home: string;
 beforeAll(() => {
   root = mkdtempSync(join(tmpdir(), 'perennial-supervisor-'));
   home = join(root, 'home');
-  for (const path of ['bin', 'adapters', 'package.json']) {
+  for (const path of ['bin', 'adapters', 'domain', 'package.json']) {
     cpSync(join(projectRoot, path), join(root, path), { recursive: true });
   }
   for (const folder of ['api', 'db', 'workers']) mkdirSync(join(root, folder));

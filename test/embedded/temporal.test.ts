@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client, Connection } from '@temporalio/client';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { ensureTemporal, findTemporalCli, searchAttributes, stopTemporal } from '../../adapters/embedded/temporal.js';
+import { ensureTemporal, findTemporalCli, stopTemporal } from '../../adapters/embedded/temporal.js';
+import { searchAttributes } from '../../domain/ids.js';
 
 let home: string;
 beforeEach(() => {
