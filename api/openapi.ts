@@ -1,13 +1,12 @@
 // The OpenAPI 3.1 document, made from the declared operations; docs/openapi.json is this text.
-import { OpenApiGeneratorV31, OpenAPIRegistry } from '@asteasolutions/zod-to-openapi';
-import type { RouteConfig } from '@asteasolutions/zod-to-openapi';
-import { z } from '@hono/zod-openapi';
+import { OpenAPIHono, type RouteConfig, z } from '@hono/zod-openapi';
 import { failureCode, failures, type FailureName } from '../domain/failures.js';
 import type { Endpoint } from './endpoint.js';
 import { allEndpoints } from './routes.js';
 import { problemSchema } from './schemas.js';
 
-export type OpenApiDocument = ReturnType<OpenApiGeneratorV31['generateDocument']>;
+export type OpenApiDocument = ReturnType<OpenAPIHono['getOpenAPI31Document']>;
+type Registry = OpenAPIHono['openAPIRegistry'];
 
 const description = `Durable continuous training. Errors are problem documents (RFC 9457) whose \`type\` is \`/problems/<code>\`.
 Lists take \`limit\` and \`cursor\`. Every POST that creates or decides takes \`Idempotency-Key\`: the same key and body give the same answer.`;
@@ -92,15 +91,15 @@ function routeConfig(endpoint: Endpoint): RouteConfig {
   } as RouteConfig;
 }
 
-export function registerOperations(registry: OpenAPIRegistry, endpoints: readonly Endpoint[]): void {
+export function registerOperations(registry: Registry, endpoints: readonly Endpoint[]): void {
   registry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' });
   for (const endpoint of endpoints) registry.registerPath(routeConfig(endpoint));
 }
 
 export function openApiDocument(endpoints: readonly Endpoint[] = allEndpoints()): OpenApiDocument {
-  const registry = new OpenAPIRegistry();
-  registerOperations(registry, endpoints);
-  return new OpenApiGeneratorV31(registry.definitions).generateDocument({
+  const app = new OpenAPIHono();
+  registerOperations(app.openAPIRegistry, endpoints);
+  return app.getOpenAPI31Document({
     openapi: '3.1.0',
     info: { title: 'perennial', version: '1', description, license: { name: 'MIT', identifier: 'MIT' } },
     servers: [{ url: '/' }],
