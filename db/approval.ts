@@ -5,7 +5,7 @@ import type { Digest } from '../domain/artifact.js';
 import { Failure } from '../domain/failures.js';
 import type { Json } from '../domain/json.js';
 import { appendAudit } from './audit.js';
-import { atomically, iso, json, mustRow, row, rows, type Tx } from './client.js';
+import { atomically, iso, mustRow, row, rows, type Tx } from './client.js';
 import { appendEvent } from './event.js';
 import { newId } from './id.js';
 import { readCursor, toPage, type Page, type PageRequest } from './page.js';

@@ -33,6 +33,21 @@ export async function lockArtifact(tx: Tx, digest: Digest): Promise<boolean> {
   return (await row(tx, sql`select 1 from artifact where digest = ${digest} for share`)) !== null;
 }
 
+/** What the store needs of the database while it puts bytes. */
+export function artifactHooks(db: Db): {
+  touch(artifact: ArtifactRef): Promise<void>;
+  lock(artifact: ArtifactRef, look: () => Promise<void>): Promise<void>;
+} {
+  return {
+    touch: (artifact) => touchArtifact(db, artifact),
+    lock: (artifact, look) =>
+      inTransaction(db, async (tx) => {
+        if (!(await lockArtifact(tx, artifact.digest))) await touchArtifact(tx, artifact);
+        await look();
+      }),
+  };
+}
+
 /** The row of an artifact, or null. */
 export async function artifactRow(tx: Tx, digest: Digest): Promise<ArtifactRef | null> {
   return row<ArtifactRef>(

@@ -104,8 +104,11 @@ export async function failStep(
  * @throws Failure `Superseded`
  */
 export async function fenceHolds(tx: Tx, step: StepKey & { fence: number }): Promise<void> {
-  // the run first, as everywhere; share, so that parallel steps do not wait for each other
-  await row(tx, sql`select 1 from run where id = (select run from step where ${isStep(step)}) for key share`);
+  // the run first, and as strongly as later statements of the transaction may need it
+  await row(
+    tx,
+    sql`select 1 from run where id = (select run from step where ${isStep(step)}) for no key update`,
+  );
   const held = await row(tx, sql`select 1 from step where ${isStep(step)} and fence = ${step.fence} for share`);
   if (held === null) throw new Failure('Superseded', 'a newer attempt has taken over this step');
 }
