@@ -32,7 +32,7 @@ export function editDistance(a: string, b: string): number {
 
 /**
  * The word of `words` that was most likely meant, or null where none is near: at most one error per three letters, else
- * the only word that contains the given one (`f1` -> `macroF1`). The first of equally near words wins.
+ * the only word that contains the given one or lies in it (`f1` -> `macroF1`, `minimum` -> `min`). The first of equally near words wins.
  */
 export function nearestWord(word: string, words: readonly string[]): string | null {
   const given = plain(word);
@@ -48,6 +48,10 @@ export function nearestWord(word: string, words: readonly string[]): string | nu
     bestDistance = distance;
   }
   if (best !== null) return best;
-  const containing = given.length < 2 ? [] : words.filter((known) => plain(known).includes(given));
-  return containing.length === 1 ? (containing[0] ?? null) : null;
+  if (given.length < 2) return null;
+  const around = words.filter((known) => {
+    const candidate = plain(known);
+    return candidate.includes(given) || (candidate.length >= 3 && given.includes(candidate));
+  });
+  return around.length === 1 ? (around[0] ?? null) : null;
 }

@@ -1,0 +1,285 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { applyOverrides, parsePipeline } from '../../domain/document.js';
+import type { FieldFault } from '../../domain/failures.js';
+import { canonicalJson, type Json } from '../../domain/json.js';
+import { digits, parsed, regression } from './document.support.js';
+
+function faultsOf(source: unknown): FieldFault[] {
+  const result = parsePipeline(source);
+  return 'faults' in result ? result.faults : [];
+}
+
+const dataset = { name: 'digits', key: 'id', label: 'label', task: 'classification' };
+const linear = { type: 'linear' };
+
+/** What is written, where the fault lies, what its message says. */
+const bad: [Json, string, string[]][] = [
+  [null, '', ['found null', 'an object with name']],
+  [[], '', ['a list of 0']],
+  ['name: digits', '', ['found "name: digits"']],
+  [{}, 'name', ['found nothing', 'a-z']],
+  [{}, 'dataset', ['found nothing', 'key']],
+  [{}, 'trainer', ['found nothing']],
+  [{}, 'gate', ['found nothing', 'metric']],
+  [digits({ name: 'Digits' }), 'name', ['"Digits"', 'a-z, 0-9']],
+  [digits({ name: '-digits' }), 'name', ['"-digits"']],
+  [digits({ name: 'a'.repeat(64) }), 'name', ['at most 63']],
+  [digits({ name: 7 }), 'name', ['found 7']],
+  [digits({ labelling: {} }), 'labelling', ['unknown field', 'did you mean "labeling"']],
+  [digits({ steps: [] }), 'steps', ['not built yet']],
+  [digits({ dataset: 'digits' }), 'dataset', ['found "digits"', 'an object with']],
+  [digits({ dataset: { ...dataset, name: 'a b' } }), 'dataset.name', ['"a b"']],
+  [digits({ dataset: { name: 'digits', label: 'label', task: 'classification' } }), 'dataset.key', ['found nothing']],
+  [digits({ dataset: { ...dataset, key: '' } }), 'dataset.key', ['found ""', 'column']],
+  [digits({ dataset: { ...dataset, label: 'id' } }), 'dataset.label', ['is the key']],
+  [digits({ dataset: { ...dataset, task: 'clasification' } }), 'dataset.task', ['did you mean "classification"']],
+  [digits({ dataset: { ...dataset, task: 3 } }), 'dataset.task', ['found 3', 'classification, regression']],
+  [digits({ dataset: { ...dataset, tasks: 'x' } }), 'dataset.tasks', ['did you mean "task"']],
+  [digits({ dataset: { ...dataset, source: null } }), 'dataset.source', ['found null']],
+  [
+    digits({ dataset: { ...dataset, source: { type: 's3', path: 'x' } } }),
+    'dataset.source.type',
+    ['not built', 'file'],
+  ],
+  [digits({ dataset: { ...dataset, source: { type: 'file' } } }), 'dataset.source.path', ['found nothing', 'glob']],
+  [digits({ features: { include: ['id'] } }), 'features.include[0]', ['which is the key']],
+  [digits({ features: ['px00', 'label'] }), 'features[1]', ['which is the label']],
+  [digits({ features: { include: ['a'], exclude: ['a'] } }), 'features.include[0]', ['excluded too']],
+  [digits({ features: { exclude: ['a', 'a'] } }), 'features.exclude[1]', ['again']],
+  [digits({ features: { types: { a: 'numbr' } } }), 'features.types.a', ['did you mean "number"']],
+  [digits({ features: { types: { a: 'text' } } }), 'features.types.a', ['not built yet']],
+  [digits({ expectations: {} }), 'expectations', ['an object', 'expectations']],
+  [digits({ expectations: [{ column: 'a' }] }), 'expectations[0]', ['without a rule']],
+  [digits({ expectations: [{ column: 'a', min: 3, max: 2 }] }), 'expectations[0].max', ['found 2', 'at least min, 3']],
+  [digits({ expectations: [{ column: 'a', minimum: 3 }] }), 'expectations[0].minimum', ['unknown field', '"min"']],
+  [digits({ expectations: [{ column: 'a', pattern: 'x' }] }), 'expectations[0].pattern', ['not built yet']],
+  [digits({ expectations: [{ column: 'a', in: [] }] }), 'expectations[0].in', ['a list of 0']],
+  [digits({ expectations: [{ rows: {} }] }), 'expectations[0].rows', ['no bound']],
+  [digits({ expectations: [{ rows: { min: 1.5 } }] }), 'expectations[0].rows.min', ['1.5', 'whole']],
+  [digits({ quarantine: { maxShare: 2 } }), 'quarantine.maxShare', ['found 2', '≤ 1']],
+  [digits({ labeling: null }), 'labeling', ['found null']],
+  [digits({ labeling: { strategy: 'kCenter' } }), 'labeling.strategy', ['not built yet', 'margin']],
+  [digits({ labeling: { strategy: 'badge' } }), 'labeling.strategy', ['not built yet', 'entropy']],
+  [digits({ labeling: { strategy: 'margins' } }), 'labeling.strategy', ['did you mean "margin"']],
+  [digits({ labeling: { batchSize: 0 } }), 'labeling.batchSize', ['found 0', '≥ 1']],
+  [digits({ labeling: { explore: '10 %' } }), 'labeling.explore', ['found "10 %"']],
+  [digits({ labeling: { deadline: '3 dais' } }), 'labeling.deadline', ['"3 dais"', 'did you mean "days"']],
+  [digits({ labeling: { deadline: 3 } }), 'labeling.deadline', ['found 3', '3 days']],
+  [digits({ labeling: { deadline: '0 s' } }), 'labeling.deadline', ['found "0 s"']],
+  [digits({ labeling: { deadline: '3 years' } }), 'labeling.deadline', ['"3 years"']],
+  [regression({ labeling: { strategy: 'margin' } }), 'labeling.strategy', ['needs classes', 'random']],
+  [digits({ split: { holdout: 0 } }), 'split.holdout', ['found 0', '> 0']],
+  [digits({ split: { holdout: 0.95 } }), 'split.holdout', ['≤ 0.9']],
+  [digits({ split: { holdout: 0.5, validation: 0.5 } }), 'split.validation', ['rows to train on']],
+  [digits({ split: { seed: 1.5 } }), 'split.seed', ['whole number']],
+  [digits({ split: { by: 'label' } }), 'split.by', ['the label']],
+  [digits({ split: { by: { times: 'at' } } }), 'split.by.times', ['did you mean "time"']],
+  [digits({ trainer: 'linear' }), 'trainer', ['found "linear"', 'an object with type']],
+  [digits({ trainer: [] }), 'trainer', ['a list of 0', '1 to 8']],
+  [digits({ trainer: Array.from({ length: 9 }, () => linear) }), 'trainer', ['a list of 9', '1 to 8']],
+  [digits({ trainer: {} }), 'trainer.type', ['found nothing', 'linear']],
+  [digits({ trainer: { type: 'forest' } }), 'trainer.type', ['"forest"']],
+  [digits({ trainer: { type: 'xgboost' } }), 'trainer.type', ['"xgboost"']],
+  [digits({ trainer: [linear, { type: 'linaer' }] }), 'trainer[1].type', ['did you mean "linear"']],
+  [digits({ trainer: { type: 'linear', params: { epoch: 4 } } }), 'trainer.params.epoch', ['did you mean "epochs"']],
+  [digits({ trainer: { type: 'linear', params: { epochs: 0 } } }), 'trainer.params.epochs', ['found 0', '≥ 1']],
+  [digits({ trainer: { type: 'linear', params: { epochs: '40' } } }), 'trainer.params.epochs', ['found "40"']],
+  [digits({ trainer: { type: 'linear', params: [] } }), 'trainer.params', ['a list of 0']],
+  [digits({ trainer: { type: 'linear', seed: -1 } }), 'trainer.seed', ['found -1']],
+  [digits({ trainer: { type: 'linear', pool: 'tpu' } }), 'trainer.pool', ['auto, cpu, gpu']],
+  [digits({ gate: { min: 0.8 } }), 'gate.metric', ['found nothing', 'accuracy']],
+  [digits({ gate: { metric: 'acuracy', min: 0.8 } }), 'gate.metric', ['did you mean "accuracy"']],
+  [digits({ gate: { metric: 'macro_f1', min: 0.8 } }), 'gate.metric', ['did you mean "macroF1"']],
+  [digits({ gate: { metric: 'rmse', max: 1 } }), 'gate.metric', ['does not fit', 'accuracy, macroF1, logLoss']],
+  [regression({ gate: { metric: 'accuracy', min: 0.5 } }), 'gate.metric', ['does not fit', 'rmse, mae, r2']],
+  [digits({ gate: { metric: 'accuracy' } }), 'gate', ['without a bound', 'min, champion']],
+  [digits({ gate: { metric: 'accuracy', max: 0.9 } }), 'gate.max', ['better when higher', '"min"']],
+  [digits({ gate: { metric: 'logLoss', min: 0.2 } }), 'gate.min', ['better when lower', '"max"']],
+  [digits({ gate: { metric: 'accuracy', min: 85 } }), 'gate.min', ['found 85', '≥ 0 and ≤ 1']],
+  [digits({ gate: { metric: 'accuracy', min: 0.9, max: 0.8 } }), 'gate.max', ['at least min, 0.9']],
+  [digits({ gate: { metric: 'accuracy', champion: { notWorseBy: -1 } } }), 'gate.champion.notWorseBy', ['found -1']],
+  [digits({ gate: { metric: 'accuracy', minimum: 1 } }), 'gate.minimum', ['did you mean "min"']],
+  [digits({ evaluation: { slices: 'px00' } }), 'evaluation.slices', ['found "px00"']],
+  [digits({ evaluation: { slices: ['id'] } }), 'evaluation.slices[0]', ['the key']],
+  [digits({ evaluation: { slice: ['id'] } }), 'evaluation.slice', ['did you mean "slices"']],
+  [digits({ approval: { quorum: 2 } }), 'approval.quorum', ['not built yet', 'allowed: 1']],
+  [digits({ approval: { onDeadline: 'rejct' } }), 'approval.onDeadline', ['did you mean "reject"']],
+  [digits({ approval: true }), 'approval', ['found true']],
+  [digits({ release: { strategy: 'canary' } }), 'release.strategy', ['not built yet', 'direct']],
+  [digits({ release: { strategy: 'shadow' } }), 'release.strategy', ['not built yet', 'direct']],
+  [digits({ release: { strategy: 'ab' } }), 'release.strategy', ['not built yet', 'direct']],
+  [digits({ triggers: { drift: {} } }), 'triggers.drift', ['not built yet', 'newRows']],
+  [digits({ triggers: { shedule: '@daily' } }), 'triggers.shedule', ['did you mean "schedule"']],
+  [digits({ triggers: { schedule: '0 2 * *' } }), 'triggers.schedule', ['4 of five fields']],
+  [digits({ triggers: { schedule: '60 2 * * *' } }), 'triggers.schedule', ['minute "60"', '0-59']],
+  [digits({ triggers: { schedule: '0 2 31 feb *' } }), 'triggers.schedule', ['no such day']],
+  [digits({ triggers: { schedule: '@dayly' } }), 'triggers.schedule', ['did you mean "@daily"']],
+  [digits({ triggers: { timezone: 'Asia/Soul' } }), 'triggers.timezone', ['did you mean "Asia/Seoul"']],
+  [digits({ triggers: { timezone: 'asia/tokyo' } }), 'triggers.timezone', ['did you mean "Asia/Tokyo"']],
+  [digits({ triggers: { timezone: '+09:00' } }), 'triggers.timezone', ['IANA']],
+  [digits({ triggers: { newRows: 0 } }), 'triggers.newRows', ['found 0']],
+  [digits({ triggers: { cooldown: '-1 hour' } }), 'triggers.cooldown', ['"-1 hour"']],
+  [digits({ triggers: { maxRunsPerDay: 1.5 } }), 'triggers.maxRunsPerDay', ['1.5']],
+];
+
+describe('a bad document', () => {
+  for (const [index, [source, path, parts]] of bad.entries()) {
+    it(`${index}: ${path}: ${parts.join(' … ')}`, () => {
+      const faults = faultsOf(source);
+      const fault = faults.find((found) => found.path === path);
+      expect(fault, JSON.stringify(faults)).toBeDefined();
+      for (const part of parts) expect(fault?.message).toContain(part);
+    });
+  }
+
+  it('tells every fault at once', () => {
+    const source = digits({ name: 'X', gate: { metric: 'rmse' }, split: { holdout: 2 }, extra: 1 });
+    expect(faultsOf(source).map(({ path }) => path)).toEqual(
+      expect.arrayContaining(['extra', 'name', 'split.holdout', 'gate.metric', 'gate']),
+    );
+  });
+});
+
+describe('a good document', () => {
+  it('is read with durations in milliseconds', () => {
+    const document = parsed(digits());
+    expect(document.labeling).toEqual({ strategy: 'margin', batchSize: 60, explore: 0.1, deadlineMs: 259_200_000 });
+    expect(document.approval).toEqual({ quorum: 1, deadlineMs: 604_800_000, onDeadline: 'reject' });
+    expect(document.triggers.cooldownMs).toBe(3_600_000);
+    expect(document.trainers[0]?.params).toMatchObject({ epochs: 40, weightDecay: 0.0001 });
+  });
+
+  it('needs only what CONTRACT §2 requires', () => {
+    const document = parsed({ name: 'a', dataset, trainer: linear, gate: { metric: 'accuracy', min: 0.5 } });
+    expect(document).toMatchObject({
+      dataset: { source: null },
+      features: { include: null, exclude: [], types: {} },
+      expectations: [],
+      quarantine: { maxShare: 0.01 },
+      labeling: null,
+      split: { holdout: 0.2, validation: 0.1, seed: 1, by: { kind: 'key' } },
+      gate: { max: null, champion: null },
+      approval: null,
+      release: { strategy: 'direct' },
+      triggers: { schedule: null, timezone: 'UTC', newRows: null, cooldownMs: 0, maxRunsPerDay: null },
+    });
+  });
+
+  it('takes a list of features, candidates, groups and time cuts', () => {
+    expect(parsed(digits({ features: ['a', 'b'] })).features.include).toEqual(['a', 'b']);
+    expect(parsed(digits({ trainer: [linear, linear] })).trainers).toHaveLength(2);
+    expect(parsed(digits({ split: { by: 'writer' } })).split.by).toEqual({ kind: 'group', column: 'writer' });
+    expect(parsed(digits({ split: { by: { time: 'at' } } })).split.by).toEqual({ kind: 'time', column: 'at' });
+    expect(parsed(digits({ split: { by: 'id' } })).split.by).toEqual({ kind: 'key' });
+  });
+
+  it('asks at random for a regression, by margin for classes', () => {
+    expect(parsed(regression({ labeling: {} })).labeling?.strategy).toBe('random');
+    expect(parsed(digits({ labeling: {} })).labeling?.strategy).toBe('margin');
+  });
+
+  it.each(['0 2 * * *', '*/15 8-18/2 1,15 jan-mar mon-fri', '@daily', '0 0 29 2 *', '5 4 * * 7'])(
+    'cron %s',
+    (schedule) => {
+      expect(parsed(digits({ triggers: { schedule } })).triggers.schedule).toBe(schedule);
+    },
+  );
+
+  it.each(['UTC', 'Asia/Seoul', 'America/Argentina/Buenos_Aires', 'Asia/Kolkata', 'Europe/Kyiv'])(
+    'zone %s',
+    (timezone) => {
+      expect(parsed(digits({ triggers: { timezone } })).triggers.timezone).toBe(timezone);
+    },
+  );
+});
+
+describe('overrides', () => {
+  it('replace dotted paths and leave the source alone', () => {
+    const source = digits();
+    const before = canonicalJson(source);
+    const result = applyOverrides(source, { 'trainer.params.epochs': 20, 'labeling.batchSize': 5 });
+    expect(result).toMatchObject({ document: { trainers: [{ params: { epochs: 20 } }], labeling: { batchSize: 5 } } });
+    expect(canonicalJson(source)).toBe(before);
+  });
+
+  it('make what is absent, and reach into lists', () => {
+    const source = digits({ trainer: [linear, linear] });
+    expect(applyOverrides(source, { 'trainer[1].params.epochs': 3 })).toMatchObject({
+      document: { trainers: [{ params: { epochs: 40 } }, { params: { epochs: 3 } }] },
+    });
+    expect(applyOverrides(source, { 'trainer.0.seed': 3 })).toMatchObject({
+      document: { trainers: [{ seed: 3 }, {}] },
+    });
+  });
+
+  const wrong: [Record<string, Json>, string, string][] = [
+    [{ 'trainer.params.epoch': 3 }, 'overrides.trainer.params.epoch', 'did you mean "epochs"'],
+    [{ 'trainer.params.epochs': 0 }, 'overrides.trainer.params.epochs', '≥ 1'],
+    [{ 'trainr.params.epochs': 3 }, 'overrides.trainr.params.epochs', 'did you mean "trainer"'],
+    [{ gate: { metric: 'rmse', max: 1 } }, 'overrides.gate.metric', 'does not fit'],
+    [{ 'split.seed': 2 }, 'overrides.split.seed', 'all runs share'],
+    [{ 'name.x': 2 }, 'overrides.name.x', 'all runs share'],
+    [{ 'gate.metric.name': 2 }, 'overrides.gate.metric.name', 'found "accuracy" on the way'],
+    [{ '': 2 }, 'overrides.', 'an empty path'],
+    [{ 'gate.__proto__.x': 2 }, 'overrides.gate.__proto__.x', 'no field'],
+  ];
+  it.each(wrong)('%j is a fault at %s', (overrides, path, part) => {
+    const result = applyOverrides(digits(), overrides);
+    const fault = 'faults' in result ? result.faults.find((found) => found.path === path) : undefined;
+    expect(fault?.message, JSON.stringify(result)).toContain(part);
+  });
+
+  it('name the place in a list', () => {
+    const result = applyOverrides(digits({ trainer: [linear] }), { 'trainer.params.epochs': 3 });
+    expect(result).toMatchObject({ faults: [{ path: 'overrides.trainer.params.epochs' }] });
+  });
+});
+
+describe('properties', () => {
+  it('parsing never throws, tells at least one fault or the document, and is stable', () => {
+    const anything = fc.oneof(
+      fc.anything(),
+      fc.anything().map((value) => digits({ gate: value as Json })),
+    );
+    fc.assert(
+      fc.property(anything, (value) => {
+        const first = parsePipeline(value);
+        expect(parsePipeline(value)).toEqual(first);
+        if ('faults' in first) expect(first.faults.length).toBeGreaterThan(0);
+      }),
+    );
+  });
+
+  it('any field of the good document replaced by anything: no throw, and faults lie at or below that field', () => {
+    const field = fc.constantFrom(...Object.keys(digits()));
+    fc.assert(
+      fc.property(field, fc.jsonValue(), (name, value) => {
+        const result = parsePipeline(digits({ [name]: value as Json }));
+        if (!('faults' in result)) return;
+        const crossing = ['gate', 'labeling', 'evaluation', 'features', 'split', 'dataset'];
+        for (const { path } of result.faults) {
+          const top = /^[^.[]+/.exec(path)?.[0] ?? '';
+          expect([name, ...crossing]).toContain(top);
+        }
+      }),
+    );
+  });
+
+  it('the order of fields does not matter', () => {
+    const entries = Object.entries(digits());
+    fc.assert(
+      fc.property(fc.shuffledSubarray(entries, { minLength: entries.length }), (shuffled) => {
+        expect(canonicalJson(parsed(Object.fromEntries(shuffled)))).toBe(canonicalJson(parsed(digits())));
+      }),
+    );
+  });
+
+  it('overrides never throw', () => {
+    fc.assert(
+      fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (overrides) => {
+        applyOverrides(digits(), overrides as Record<string, Json>);
+      }),
+    );
+  });
+});
