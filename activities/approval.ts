@@ -15,9 +15,8 @@ interface Wait {
   node: string;
 }
 
-/** The run goes on: the answer's word becomes the step's summary. A verdict of the workflow follows. */
-async function endWait(tx: Tx, wait: Wait, answer: ApprovalAnswer): Promise<void> {
-  const summary = `${answer.status} by ${answer.by}`;
+/** The run goes on. Before the decision's own rows: locks are taken in the order run, approval, audit. */
+async function endWait(tx: Tx, wait: Wait, summary: string): Promise<void> {
   await recordWaitStep(tx, { ...wait, status: 'succeeded', summary });
   await setRunWaiting(tx, wait.run, null, wait.node);
 }
@@ -61,7 +60,8 @@ export function createApprovalActivities({ db, kick }: { db: Db; kick: () => voi
     }): Promise<ApprovalAnswer> {
       const { decision } = input;
       const answer = await inTransaction(db, async (tx) => {
-        const decided = await decideApproval(tx, {
+        await endWait(tx, input.wait, `${decision.decision} by ${decision.by}`);
+        return decideApproval(tx, {
           approval: input.approval,
           decisionId: decision.decisionId,
           decision: decision.decision,
@@ -71,14 +71,12 @@ export function createApprovalActivities({ db, kick }: { db: Db; kick: () => voi
           reason: decision.reason ?? null,
           digest: decision.digest,
         });
-        await endWait(tx, input.wait, decided);
-        return decided;
       });
       kick();
       return answer;
     },
 
-    /** The deadline as a decision. Where a person was faster, their answer stands and is returned. */
+    /** The deadline as a decision. Throws `AlreadyDecided` where a person was faster: their answer stands. */
     async expireApproval(input: {
       approval: string;
       digest: Digest;
@@ -87,7 +85,8 @@ export function createApprovalActivities({ db, kick }: { db: Db; kick: () => voi
       wait: Wait;
     }): Promise<ApprovalAnswer> {
       return inTransaction(db, async (tx) => {
-        const answer = await decideApproval(tx, {
+        await endWait(tx, input.wait, `the deadline passed: ${input.onDeadline}`);
+        return decideApproval(tx, {
           approval: input.approval,
           decisionId: `${input.approval}/${input.round}/deadline`,
           decision: 'expire',
@@ -97,8 +96,6 @@ export function createApprovalActivities({ db, kick }: { db: Db; kick: () => voi
           reason: `the deadline passed; the default is to ${input.onDeadline}`,
           digest: input.digest,
         });
-        await endWait(tx, input.wait, answer);
-        return answer;
       });
     },
   };

@@ -44,7 +44,7 @@ export interface SliceReport {
 export interface ChampionComparison {
   version: number;
   metrics: Record<string, number>;
-  difference: { value: number; lo: number; hi: number; p: number };
+  difference: { value: number | null; lo: number | null; hi: number | null; p: number };
   /** `mcnemar`, `sign-flip` or `swap`: which test gave p. */
   test: string;
 }

@@ -51,6 +51,12 @@ export interface ModelInputs {
   cat: string[];
 }
 
+/** Rows `from` to `to` (exclusive) of `inputs`; the numbers are not copied. */
+export function sliceInputs(inputs: ModelInputs, signature: Signature, from: number, to: number): ModelInputs {
+  const [n, m] = [signature.num.length, signature.cat.length];
+  return { rows: to - from, num: inputs.num.subarray(from * n, to * n), cat: inputs.cat.slice(from * m, to * m) };
+}
+
 export interface ModelOutputs {
   /** Classification. */
   label?: string[];

@@ -1,5 +1,5 @@
 // The cpu pool: data, features, scoring, packaging, evaluation, registration, and trainings that need no device.
-import { hostPool } from './compute.js';
+import { cpuDevice, hostPool } from './compute.js';
 import { runPool } from './pool.js';
 
-await runPool('cpu', (deps) => hostPool(deps, { slots: 2, device: null }));
+await runPool('cpu', (deps) => hostPool(deps, { slots: 2, device: cpuDevice }));

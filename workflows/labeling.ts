@@ -10,7 +10,7 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import { type BatchDecision, type BatchStatus, decideOnBatch } from '../domain/labeling.js';
+import { type BatchDecision, type BatchStatus, decideOnBatch, type WaitingBatch } from '../domain/labeling.js';
 import { namedFailure, refusal } from './fail.js';
 import {
   annotationsArrived,
@@ -30,6 +30,8 @@ const mostDecisions = 500;
 
 interface State {
   batch: string;
+  /** Rises with each send-back. */
+  round: number;
   outcome: BatchOutcome;
   answer: BatchAnswer | null;
   arrived: boolean;
@@ -43,6 +45,7 @@ export async function labelBatch(input: BatchInput): Promise<BatchOutcome> {
   const counts = { tasks: 0, labelled: 0, skipped: 0, auto: 0 };
   const state: State = {
     batch: input.batch,
+    round: 1,
     outcome: { status: 'open', counts },
     answer: null,
     arrived: true,
@@ -54,7 +57,7 @@ export async function labelBatch(input: BatchInput): Promise<BatchOutcome> {
     await attend(state, input);
   } catch (error) {
     if (!isCancellation(error)) throw error;
-    await CancellationScope.nonCancellable(() => close(state, 'cancel', 'the run was cancelled'));
+    await CancellationScope.nonCancellable(() => close(state, input, 'cancel', 'the run was cancelled'));
     throw error;
   }
   await condition(allHandlersFinished);
@@ -66,7 +69,8 @@ async function attend(state: State, input: BatchInput): Promise<void> {
   while (!isClosed(state)) {
     if (state.arrived) {
       state.arrived = false;
-      const read = await flow.readBatch({ batch: input.batch });
+      const { round, ...read } = await flow.readBatch({ batch: input.batch });
+      state.round = round;
       if (!isClosed(state)) state.outcome = read;
       show(state, input);
       continue;
@@ -88,6 +92,10 @@ function isClosed(state: State): boolean {
   return closed.includes(state.outcome.status);
 }
 
+function waitingFor(state: State): WaitingBatch<BatchAnswer> {
+  return { batch: state.batch, round: state.round, status: state.outcome.status, answer: state.answer };
+}
+
 function nextClock(state: State, input: BatchInput): { at: number; share: number | null; why: string } {
   const start = Date.parse(input.openedAt);
   const end = Date.parse(input.deadline);
@@ -97,31 +105,41 @@ function nextClock(state: State, input: BatchInput): { at: number; share: number
 }
 
 async function ring(state: State, input: BatchInput, share: number | null): Promise<void> {
-  if (share === null) return close(state, 'deadline', 'the deadline passed');
+  if (share === null) return close(state, input, 'deadline', 'the deadline passed');
   state.reminded.push(share);
   await flow.remindBatch({ batch: input.batch, share });
 }
 
-async function close(state: State, decision: 'deadline' | 'cancel', reason: string): Promise<void> {
+/** The clock and a cancelled run decide too; where a person was faster their decision stands. */
+async function close(state: State, input: BatchInput, decision: 'deadline' | 'cancel', reason: string): Promise<void> {
   const decisionId = `${state.batch}/${decision}`;
-  const answer = await flow.recordBatchDecision({
-    batch: state.batch,
-    decision: { decisionId, decision, by: 'perennial', reason },
-    verified: true,
-  });
-  state.outcome = { status: answer.status, counts: answer.counts };
+  try {
+    const answer = await flow.recordBatchDecision({
+      batch: state.batch,
+      decision: { decisionId, decision, by: 'perennial', reason },
+      verified: true,
+      wait: { run: input.run, node: input.node },
+    });
+    state.outcome = { status: answer.status, counts: answer.counts };
+  } catch (error) {
+    const { name } = namedFailure(error);
+    if (name !== 'AlreadyDecided' && name !== 'RunEnded') throw error;
+    const { status, counts } = await flow.readBatch({ batch: state.batch });
+    state.outcome = { status, counts };
+  }
 }
 
 function listen(state: State, input: BatchInput): void {
   const record = async (decision: BatchDecision): Promise<BatchAnswer> => {
-    const outcome = decideOnBatch({ batch: state.batch, status: state.outcome.status, answer: state.answer }, decision);
+    const outcome = decideOnBatch(waitingFor(state), decision);
     if (outcome.kind === 'refused') throw refusal(outcome.failure, outcome.detail);
-    if (outcome.kind === 'same') return outcome.answer as BatchAnswer;
+    if (outcome.kind === 'same') return outcome.answer;
     state.decisions += 1;
     const answer = await flow.recordBatchDecision({
       batch: state.batch,
       decision: outcome.decision,
       verified: decision.verified === true,
+      wait: { run: input.run, node: input.node },
     });
     state.answer = answer;
     state.outcome = { status: answer.status, counts: answer.counts };
@@ -132,7 +150,7 @@ function listen(state: State, input: BatchInput): void {
   setHandler(decide, record, {
     description: 'accept, send back or close this batch',
     validator: (decision) => {
-      const outcome = decideOnBatch({ batch: state.batch, status: state.outcome.status, answer: state.answer }, decision);
+      const outcome = decideOnBatch(waitingFor(state), decision);
       if (outcome.kind === 'refused') throw refusal(outcome.failure, outcome.detail);
     },
   });

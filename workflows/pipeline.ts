@@ -9,7 +9,7 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import { decideLoop, initialLoop, type LoopEvent, type LoopState, nextLoop } from '../domain/loop.js';
+import { decideLoop, initialLoop, type LoopDecision, type LoopEvent, type LoopState, needsFacts, nextLoop } from '../domain/loop.js';
 import { namedFailure } from './fail.js';
 import {
   type LoopInput,
@@ -41,7 +41,7 @@ export async function pipelineLoop(input: LoopInput): Promise<never> {
   };
   listen(take, flags, () => state);
   for (;;) {
-    if (flags.reread) {
+    if (flags.reread || needsFacts(state)) {
       flags.reread = false;
       const facts = await flow.readLoopFacts({ project, pipeline });
       take({ type: 'facts', facts });
@@ -51,7 +51,7 @@ export async function pipelineLoop(input: LoopInput): Promise<never> {
     flags.stirred = false;
     const decision = decideLoop(state, Date.now());
     if (decision.kind === 'open') {
-      take(await open(input, state, decision.trigger));
+      take(await open(input, decision));
       show(state, 'a run is on its way');
       continue;
     }
@@ -73,18 +73,18 @@ function mustContinue(flags: Flags): boolean {
 }
 
 /** A run that lives already is no failure: the trigger stays pending until that one has ended. */
-async function open(input: LoopInput, state: LoopState, kind: 'rows' | 'schedule'): Promise<LoopEvent> {
+async function open(input: LoopInput, decision: LoopDecision & { kind: 'open' }): Promise<LoopEvent> {
   try {
     const opened = await flow.openLoopRun({
       project: input.project,
       pipeline: input.pipeline,
-      startKey: `loop/${state.lastNumber + 1}`,
-      trigger: kind,
+      startKey: `loop/${decision.cycle}`,
+      trigger: decision.trigger,
     });
-    return { type: 'opened', run: opened.id, number: opened.number, at: opened.openedAt, acceptedRows: opened.acceptedRows };
+    const { id, number, openedAt, acceptedRows } = opened;
+    return { type: 'opened', run: id, number, at: openedAt, acceptedRows, dueMs: decision.dueMs };
   } catch (error) {
-    const { name } = namedFailure(error);
-    if (name !== 'RunLive') throw error;
+    if (namedFailure(error).name !== 'RunLive') throw error;
     return { type: 'refusedLive' };
   }
 }
@@ -92,10 +92,7 @@ async function open(input: LoopInput, state: LoopState, kind: 'rows' | 'schedule
 function listen(take: (event: LoopEvent) => void, flags: Flags, current: () => LoopState): void {
   setHandler(rowsArrived, (event) => take({ type: 'rowsArrived', ...event }));
   setHandler(triggered, (event) => take({ type: 'trigger', ...event }));
-  setHandler(pipelineChanged, (event) => {
-    take({ type: 'pipelineChanged', ...event });
-    flags.reread = true;
-  });
+  setHandler(pipelineChanged, (event) => take({ type: 'pipelineChanged', ...event }));
   setHandler(runEnded, (event) => {
     take({ type: 'runEnded', ...event });
     flags.reread = true;

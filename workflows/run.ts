@@ -142,9 +142,10 @@ async function askForLabels(state: RunState, node: PlanNode, input: StepInput): 
     state.stages.set(node.name, 'waiting', `batch ${batch.id}: ${batch.tasks} tasks`);
     state.stages.wait(`labels: batch ${batch.id}, ${batch.tasks} tasks, until ${batch.deadline}`);
     const { project } = input.context;
+    const clock = { openedAt: batch.openedAt, deadline: batch.deadline };
     const outcome = await executeChild(labelBatch, {
       workflowId: workflowIds.labels(project, batch.id),
-      args: [{ project, batch: batch.id, openedAt: batch.openedAt, deadline: batch.deadline }],
+      args: [{ project, batch: batch.id, run: input.context.run, node: node.name, ...clock }],
       parentClosePolicy: 'REQUEST_CANCEL',
       staticSummary: `labels for run ${input.context.number} of ${input.context.pipeline}`,
       typedSearchAttributes: [
@@ -235,17 +236,22 @@ async function waitForDecision(state: RunState, input: StepInput, question: Ques
   return { passed, reasons: [`${kind === 'schema' ? 'new columns' : 'candidate'}: ${word}`] };
 }
 
-/** The deadline is a decision too; one that came in the last moment wins, since the row knows one winner. */
+/** The deadline is a decision too. Where a person's came in the last moment it stands, and its handler is about to say so. */
 async function expire(approval: OpenApproval, question: Question): Promise<void> {
-  const answer = await flow.expireApproval({
-    approval: approval.approval,
-    digest: approval.digest,
-    round: approval.round,
-    onDeadline: question.onDeadline,
-    wait: { run: approval.run, node: approval.node },
-  });
-  approval.answer ??= answer;
-  approval.status = answer.status;
+  try {
+    const answer = await flow.expireApproval({
+      approval: approval.approval,
+      digest: approval.digest,
+      round: approval.round,
+      onDeadline: question.onDeadline,
+      wait: { run: approval.run, node: approval.node },
+    });
+    approval.answer ??= answer;
+    approval.status = answer.status;
+  } catch (error) {
+    if (namedFailure(error).name !== 'AlreadyDecided') throw error;
+    await condition(() => approval.status !== 'open');
+  }
 }
 
 function listen(state: RunState, project: string): void {

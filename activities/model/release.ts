@@ -18,7 +18,6 @@ export function createReleaseActivities({ db, kick }: { db: Db; kick: () => void
       try {
         const moved = await inTransaction(db, async (tx) => {
           await step.guard(tx);
-          await step.hold('middle');
           return moveAlias(tx, {
             model,
             alias: 'champion',

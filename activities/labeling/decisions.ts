@@ -1,0 +1,63 @@
+// What the workflow of a label batch writes: decisions under the batch's lock, reminders; and what it reads again.
+import { type Db, inTransaction } from '../../db/client.js';
+import { batchState, decideBatch, remindBatch } from '../../db/labeling.js';
+import { setRunWaiting } from '../../db/run.js';
+import { recordWaitStep } from '../../db/step.js';
+import type { BatchCounts, BatchDecision, BatchDecisionKind, BatchStatus } from '../../domain/labeling.js';
+
+export interface BatchAnswer {
+  status: BatchStatus;
+  counts: BatchCounts;
+  decisionId: string;
+  decision: string;
+}
+
+type RecordedDecision = Omit<BatchDecision, 'decision' | 'decisionId'> & {
+  decisionId: string;
+  /** The clock and a cancelled run decide too. */
+  decision: BatchDecisionKind | 'deadline' | 'cancel';
+};
+
+export function createLabelingDecisions({ db, kick }: { db: Db; kick: () => void }) {
+  return {
+    async readBatch(input: { batch: string }): Promise<{ status: BatchStatus; counts: BatchCounts; round: number }> {
+      const { status, counts, round } = await batchState(db, input.batch);
+      return { status, counts, round };
+    },
+
+    async remindBatch(input: { batch: string; share: number }): Promise<void> {
+      await inTransaction(db, (tx) => remindBatch(tx, input.batch, input.share as 0.5 | 0.9));
+    },
+
+    /**
+     * Status, labels, audit and event in one transaction. The same decision id gives the first answer.
+     * Throws `BatchIncomplete` (accept with open tasks) and `AlreadyDecided`.
+     */
+    async recordBatchDecision(input: {
+      batch: string;
+      decision: RecordedDecision;
+      verified: boolean;
+      wait: { run: string; node: string };
+    }): Promise<BatchAnswer> {
+      const { decision, wait } = input;
+      const answer = await inTransaction(db, async (tx) => {
+        // Locks in the order run, batch, audit. A batch that is sent back is still waited for.
+        if (decision.decision !== 'send-back') {
+          await recordWaitStep(tx, { ...wait, status: 'succeeded', summary: `${decision.decision} by ${decision.by}` });
+          await setRunWaiting(tx, wait.run, null, wait.node);
+        }
+        return decideBatch(tx, {
+          batch: input.batch,
+          decisionId: decision.decisionId,
+          decision: decision.decision,
+          by: decision.by,
+          verified: input.verified,
+          reason: decision.reason ?? null,
+          tasks: decision.tasks ?? null,
+        });
+      });
+      kick();
+      return answer;
+    },
+  };
+}

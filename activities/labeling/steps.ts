@@ -1,0 +1,178 @@
+// The two ends of a label step: which rows to ask people about, and the dataset version with their answers in it.
+import { identifier, sqlLiteral } from '../../adapters/duckdb.js';
+import { readInputs } from '../../adapters/inputs.js';
+import { inTransaction } from '../../db/client.js';
+import { batchState, openBatch } from '../../db/labeling.js';
+import { champion as championOf } from '../../db/model.js';
+import { runSpecification, setRunWaiting } from '../../db/run.js';
+import { recordWaitStep } from '../../db/step.js';
+import type { Schema } from '../../domain/dataset.js';
+import { Failure } from '../../domain/failures.js';
+import type { Json } from '../../domain/json.js';
+import { type PickCandidate, type PickedTask, pickTasks } from '../../domain/label-pick.js';
+import { allClasses } from '../../domain/measure.js';
+import { type GoldenRows, type ModelInputs, type ModelOutputs, type Signature, sliceInputs } from '../../domain/model.js';
+import type { PipelineDocument } from '../../domain/pipeline.js';
+import type { StepInput, StepResultBase } from '../../domain/run.js';
+import { featureColumns } from '../../domain/signature.js';
+import type { LabelResult, SplitResult } from '../../domain/steps.js';
+import type { DatasetDeps } from '../dataset/deps.js';
+import { mergeLabels } from '../dataset/merge.js';
+import { labelledVersion } from '../model/inputs.js';
+import { currentStep } from '../step.js';
+import type { FeaturizeDeps } from '../training/featurize.js';
+import { quickModel } from '../training/quick.js';
+import type { TrainDeps } from '../training/train.js';
+
+export type LabelingDeps = TrainDeps & FeaturizeDeps & DatasetDeps;
+
+export interface OpenedLabels extends StepResultBase {
+  /** Null when there is nothing to ask. */
+  batch: { id: string; openedAt: string; deadline: string; tasks: number } | null;
+}
+
+const chunkRows = 4_096;
+
+export function createLabelingSteps(deps: LabelingDeps) {
+  return {
+    openLabels: (input: StepInput) => openLabels(deps, input),
+    /** The dataset version with what people answered; the same version when nobody did. */
+    async mergeLabels(input: StepInput): Promise<LabelResult> {
+      const opened = input.inputs['labels:opened'] as unknown as OpenedLabels;
+      const batch = opened.batch?.id ?? null;
+      const counts = batch ? (await batchState(deps.db, batch)).counts : null;
+      return mergeLabels(deps, input, { batch, counts });
+    },
+  };
+}
+
+async function openLabels(deps: LabelingDeps, input: StepInput): Promise<OpenedLabels> {
+  const step = currentStep();
+  const { document, dataset, schema } = await facts(deps, input);
+  const { labeling } = document;
+  if (!labeling) return { summary: 'the pipeline asks nobody', batch: null };
+  const scored = await scorePool(deps, input, document);
+  const picks = pickTasks(scored.candidates, { ...labeling, seed: document.split.seed + input.context.number });
+  if (picks.length === 0) return { summary: 'every row of the training part has a label', batch: null };
+  const items = await readItems(deps, input, document, schema, picks);
+  const classes = document.dataset.task === 'classification' ? await knownClasses(deps, input, scored.classes) : null;
+  const suggestions = suggestionsOf(scored, picks);
+  const openedAt = new Date();
+  const deadline = new Date(openedAt.getTime() + labeling.deadlineMs);
+  const { run, project } = input.context;
+  const opened = await inTransaction(deps.db, async (tx) => {
+    await step.guard(tx);
+    const tasks = picks.map((pick) => ({ ...pick, item: items.get(pick.key) ?? {}, suggestion: suggestions.get(pick.key) ?? null }));
+    const task = document.dataset.task;
+    const batch = await openBatch(tx, { run, node: input.node, project, dataset, deadline, classes, task, tasks });
+    const since = new Date(Date.parse(batch.deadline) - labeling.deadlineMs).toISOString();
+    await recordWaitStep(tx, { run, node: input.node, status: 'waiting', summary: `batch ${batch.id}: ${batch.tasks} tasks` });
+    await setRunWaiting(tx, run, { kind: 'labels', id: batch.id, since, deadline: batch.deadline }, input.node);
+    return { id: batch.id, openedAt: since, deadline: batch.deadline, tasks: batch.tasks };
+  });
+  return { summary: `asked for ${opened.tasks} labels (${labeling.strategy}, ${scored.by})`, batch: opened };
+}
+
+async function facts(deps: LabelingDeps, input: StepInput) {
+  const { document, dataset } = await runSpecification(deps.db, input.context.run);
+  const profile = input.inputs['profile'] as unknown as { schema: `sha256:${string}` };
+  return { document, dataset, schema: await deps.artifacts.readJson<Schema>(profile.schema) };
+}
+
+interface ScoredPool {
+  candidates: PickCandidate[];
+  /** In the order of the probabilities; empty where nothing was scored. */
+  classes: string[];
+  /** Who scored: `champion 3`, `a model of the visible labels`, or `nobody`. */
+  by: string;
+}
+
+/** Every unlabelled row of the training part, with the probabilities of the champion or of a model of the visible labels. */
+async function scorePool(deps: LabelingDeps, input: StepInput, document: PipelineDocument): Promise<ScoredPool> {
+  const scorer = document.dataset.task === 'classification' ? await chooseModel(deps, input) : null;
+  const { split } = input.inputs['split'] as unknown as SplitResult;
+  const empty: Signature = { num: [], cat: [], task: document.dataset.task, classes: [] };
+  const signature = scorer?.signature ?? empty;
+  const rows = await readInputs(deps.duck, {
+    file: await deps.artifacts.localPath(labelledVersion(input).file),
+    split: await deps.artifacts.localPath(split),
+    part: 'train',
+    labelled: false,
+    signature,
+  });
+  if (!scorer) return { candidates: rows.keys.map((key) => ({ key, probabilities: null })), classes: [], by: 'nobody: a random draw' };
+  const { classes } = signature;
+  const candidates: PickCandidate[] = [];
+  for (let start = 0; start < rows.keys.length; start += chunkRows) {
+    const end = Math.min(rows.keys.length, start + chunkRows);
+    const { probabilities } = await scorer.score(sliceInputs(rows.inputs, signature, start, end));
+    for (let row = start; row < end; row += 1) {
+      const at = (row - start) * classes.length;
+      const own = Array.from(probabilities?.subarray(at, at + classes.length) ?? []);
+      candidates.push({ key: rows.keys[row] ?? '', probabilities: own });
+    }
+  }
+  return { candidates, classes, by: scorer.by };
+}
+
+interface ChosenModel {
+  by: string;
+  signature: Signature;
+  score(inputs: ModelInputs): Promise<ModelOutputs>;
+}
+
+async function chooseModel(deps: LabelingDeps, input: StepInput): Promise<ChosenModel | null> {
+  const { model } = await runSpecification(deps.db, input.context.run);
+  const champion = await championOf(deps.db, model);
+  if (champion) {
+    const signature = await deps.artifacts.readJson<Signature>(champion.signature);
+    const golden = await deps.artifacts.readJson<GoldenRows>(champion.golden);
+    const loaded = { path: await deps.artifacts.localPath(champion.modelFile), digest: champion.modelFile, golden, signature };
+    return { by: `champion ${champion.version}`, signature, score: (inputs) => deps.scorer.score(loaded, inputs) };
+  }
+  const quick = await quickModel(deps, input);
+  if (!quick) return null;
+  return { by: 'a model of the visible labels', signature: quick.signature, score: (inputs) => deps.scorer.score(quick, inputs) };
+}
+
+function suggestionsOf(scored: ScoredPool, picks: PickedTask[]): Map<string, { label: string; confidence: number }> {
+  const picked = new Set(picks.map(({ key }) => key));
+  const suggestions = new Map<string, { label: string; confidence: number }>();
+  for (const { key, probabilities } of scored.candidates) {
+    if (!picked.has(key) || !probabilities || probabilities.length === 0) continue;
+    const best = probabilities.reduce((top, value, index) => (value > (probabilities[top] ?? 0) ? index : top), 0);
+    suggestions.set(key, { label: scored.classes[best] ?? '', confidence: probabilities[best] ?? 0 });
+  }
+  return suggestions;
+}
+
+/** The key and every feature column of the picked rows, never the label. */
+async function readItems(
+  deps: LabelingDeps,
+  input: StepInput,
+  document: PipelineDocument,
+  schema: Schema,
+  picks: PickedTask[],
+): Promise<Map<string, Json>> {
+  const { key } = document.dataset;
+  const columns = [key, ...featureColumns(schema, document.features).map(({ name }) => name).filter((name) => name !== key)];
+  const file = await deps.artifacts.localPath(labelledVersion(input).file);
+  const keys = picks.map((pick) => sqlLiteral(pick.key)).join(', ');
+  const rows = await deps.duck.query<Record<string, Json>>(
+    `SELECT ${columns.map(identifier).join(', ')} FROM read_parquet(${sqlLiteral(file)}) WHERE ${identifier(key)} IN (${keys})`,
+  );
+  return new Map(rows.map((row) => [String(row[key]), row]));
+}
+
+/** The labels people may give: those seen in the data and those the model knows; any label where none is known. */
+async function knownClasses(deps: LabelingDeps, input: StepInput, known: string[]): Promise<string[] | null> {
+  const { document } = await runSpecification(deps.db, input.context.run);
+  const file = await deps.artifacts.localPath(labelledVersion(input).file);
+  const label = identifier(document.dataset.label);
+  const rows = await deps.duck.query<{ label: string }>(
+    `SELECT DISTINCT ${label} AS label FROM read_parquet(${sqlLiteral(file)}) WHERE ${label} IS NOT NULL`,
+  );
+  const classes = allClasses(rows.map((row) => row.label), known);
+  if (classes.length > 10_000) throw new Failure('FeaturesUnfit', `the label has ${classes.length} different values`);
+  return classes.length === 0 ? null : classes;
+}

@@ -1,0 +1,240 @@
+// evaluate: every packaged candidate on the labelled holdout rows, as raw rows; the best goes on and is judged by the gate,
+// beside the champion on the same rows.
+import { readInputs } from '../../adapters/inputs.js';
+import { inTransaction } from '../../db/client.js';
+import { champion as championOf } from '../../db/model.js';
+import { runSpecification, setRunResult } from '../../db/run.js';
+import type { Digest } from '../../domain/artifact.js';
+import type { CandidateReport, ChampionComparison, Evaluation, SliceReport } from '../../domain/evaluation.js';
+import { Failure } from '../../domain/failures.js';
+import { judge } from '../../domain/gate.js';
+import {
+  allClasses,
+  type Answers,
+  answersOf,
+  classReports,
+  compareAnswers,
+  confusionOf,
+  measure,
+  metricsOf,
+  rowsOf,
+} from '../../domain/measure.js';
+import { metricRules } from '../../domain/metric.js';
+import { type GoldenRows, type ModelInputs, type Signature, sliceInputs } from '../../domain/model.js';
+import type { PipelineDocument } from '../../domain/pipeline.js';
+import type { StepInput } from '../../domain/run.js';
+import type { EvaluateResult, PackageResult, SplitResult } from '../../domain/steps.js';
+import { holm } from '../../stats/paired.js';
+import { currentStep } from '../step.js';
+import { labelledVersion } from './inputs.js';
+import type { ModelDeps } from './package.js';
+
+/** The bootstrap's and the tests' seed: fixed, so that the same answers give the same numbers. */
+const seed = 20_240_601;
+const chunkRows = 4_096;
+const mostSliceValues = 50;
+
+interface Model {
+  model: Digest;
+  golden: Digest;
+  signature: Digest;
+}
+
+interface Holdout {
+  labels: string[];
+  read(signature: Signature): Promise<ModelInputs>;
+  slices: Record<string, string[]>;
+}
+
+export async function evaluate(deps: ModelDeps, input: StepInput): Promise<EvaluateResult> {
+  const step = currentStep();
+  const { document, model } = await runSpecification(deps.db, input.context.run);
+  const holdout = await readHoldout(deps, input, document);
+  const packaged = packagedCandidates(input);
+  const incumbent = await championOf(deps.db, model);
+  const scored = await Promise.all(packaged.map(async (one) => ({ ...one, raw: await score(deps, holdout, one.result) })));
+  const theirs = incumbent ? await score(deps, holdout, { model: incumbent.modelFile, golden: incumbent.golden, signature: incumbent.signature }) : null;
+  const known = [...scored.map(({ raw }) => raw.signature.classes), theirs?.signature.classes ?? []];
+  const classes = allClasses(holdout.labels, ...known);
+  const answer = ({ signature, outputs }: Scored) =>
+    answersOf(document.dataset.task, holdout.labels, outputs, signature.classes, classes);
+  const candidates = scored.map(({ candidate, result, raw }) => ({ candidate, result, answers: answer(raw) }));
+  const { best, reports } = choose(document, candidates);
+  const champion = incumbent && theirs ? { version: incumbent.version, answers: answer(theirs) } : null;
+  const evaluation = report(document, best.answers, holdout, champion, reports);
+  const metrics = metricsOf(best.answers);
+  const stored = await deps.artifacts.putJson(evaluation);
+  const finite = Object.fromEntries(Object.entries(metrics).filter(([, value]) => Number.isFinite(value)));
+  await inTransaction(deps.db, async (tx) => {
+    await step.guard(tx);
+    await setRunResult(tx, input.context.run, { metrics: finite, verdict: evaluation.verdict, evaluation: stored.digest });
+  });
+  const value = metrics[document.gate.metric] ?? NaN;
+  return {
+    summary: `${document.gate.metric} ${value.toFixed(4)} on ${evaluation.n} rows: gate ${evaluation.verdict.passed ? 'passed' : 'not passed'}`,
+    evaluation: stored.digest,
+    metrics: finite,
+    verdict: evaluation.verdict,
+    best: best.candidate,
+    ...{ model: best.result.model, golden: best.result.golden, signature: best.result.signature },
+    champion: incumbent?.version ?? null,
+  };
+}
+
+function packagedCandidates(input: StepInput): { candidate: number; result: PackageResult }[] {
+  const found = Object.entries(input.inputs)
+    .filter(([name]) => name === 'package' || name.startsWith('package-'))
+    .map(([name, result]) => ({
+      candidate: name === 'package' ? 0 : Number(name.slice('package-'.length)) - 1,
+      result: result as unknown as PackageResult,
+    }));
+  if (found.length === 0) throw new Failure('Internal', 'no candidate was packaged');
+  return found.sort((a, b) => a.candidate - b.candidate);
+}
+
+async function readHoldout(deps: ModelDeps, input: StepInput, document: PipelineDocument): Promise<Holdout> {
+  const { split } = input.inputs['split'] as unknown as SplitResult;
+  const place = {
+    file: await deps.artifacts.localPath(labelledVersion(input).file),
+    split: await deps.artifacts.localPath(split),
+    part: 'holdout' as const,
+    labelled: true,
+  };
+  const empty: Signature = { num: [], cat: [], task: document.dataset.task, classes: [] };
+  const rows = await readInputs(deps.duck, { ...place, signature: empty, columns: document.evaluation.slices });
+  const labels = rows.labels.map((label) => label ?? '');
+  if (labels.length === 0) throw new Failure('NoLabels', 'the holdout has no labelled row to judge a model on');
+  return {
+    labels,
+    slices: rows.extra,
+    read: async (signature) => (await readInputs(deps.duck, { ...place, signature })).inputs,
+  };
+}
+
+interface Scored {
+  signature: Signature;
+  outputs: { label?: string[]; probabilities?: Float32Array; value?: Float32Array };
+}
+
+/** The packaged file on the raw holdout rows, in chunks, through the scorer. */
+async function score(deps: ModelDeps, holdout: Holdout, model: Model): Promise<Scored> {
+  const signature = await deps.artifacts.readJson<Signature>(model.signature);
+  const golden = await deps.artifacts.readJson<GoldenRows>(model.golden);
+  const path = await deps.artifacts.localPath(model.model);
+  const inputs = await holdout.read(signature);
+  const label: string[] = [];
+  const probabilities: Float32Array[] = [];
+  const value: Float32Array[] = [];
+  for (let start = 0; start < inputs.rows; start += chunkRows) {
+    const chunk = sliceInputs(inputs, signature, start, Math.min(inputs.rows, start + chunkRows));
+    const outputs = await deps.scorer.score({ path, digest: model.model, golden, signature }, chunk);
+    label.push(...(outputs.label ?? []));
+    if (outputs.probabilities) probabilities.push(outputs.probabilities);
+    if (outputs.value) value.push(outputs.value);
+  }
+  return { signature, outputs: { label, probabilities: joined(probabilities), value: joined(value) } };
+}
+
+function joined(parts: Float32Array[]): Float32Array {
+  const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
+interface Candidate {
+  candidate: number;
+  result: PackageResult;
+  answers: Answers;
+}
+
+/** The best by the gate's metric (the first of equals); the others with a paired test, corrected for their number. */
+function choose(document: PipelineDocument, candidates: Candidate[]): { best: Candidate; reports: CandidateReport[] } {
+  const { metric } = document.gate;
+  const sign = metricRules[metric].better === 'higher' ? 1 : -1;
+  const goodness = ({ answers }: Candidate) => {
+    const value = sign * (metricsOf(answers)[metric] ?? NaN);
+    return Number.isFinite(value) ? value : Number.NEGATIVE_INFINITY;
+  };
+  const best = candidates.reduce((top, one) => (goodness(one) > goodness(top) ? one : top));
+  const tested = candidates.map((one) => (one === best ? null : compareAnswers(metric, best.answers, one.answers, seed)));
+  const adjusted = holm(tested.flatMap((test) => (test ? [test.p] : [])));
+  const missing = document.trainers
+    .map((trainer, candidate) => ({ trainer, candidate }))
+    .filter(({ candidate }) => !candidates.some((one) => one.candidate === candidate))
+    .map(({ trainer, candidate }) => ({ candidate, trainer: trainer.type, metrics: {}, p: null, adjustedP: null, chosen: false, reason: 'failed before it was packaged' }));
+  const reports = candidates.map((one, index): CandidateReport => {
+    const test = tested[index];
+    const adjustedP = test ? (adjusted.shift() ?? null) : null;
+    const finite = Object.entries(metricsOf(one.answers)).filter(([, value]) => Number.isFinite(value));
+    return {
+      candidate: one.candidate,
+      trainer: document.trainers[one.candidate]?.type ?? 'unknown',
+      metrics: Object.fromEntries(finite),
+      p: test?.p ?? null,
+      adjustedP,
+      chosen: one === best,
+      reason: test ? `${metric} differs by ${test.value.toPrecision(3)} from the chosen one, p ${(adjustedP ?? 1).toPrecision(2)} after Holm` : `best ${metric} of ${candidates.length}`,
+    };
+  });
+  return { best, reports: [...reports, ...missing].sort((a, b) => a.candidate - b.candidate) };
+}
+
+function report(
+  document: PipelineDocument,
+  answers: Answers,
+  holdout: Holdout,
+  champion: { version: number; answers: Answers } | null,
+  candidates: CandidateReport[],
+): Evaluation {
+  const { gate } = document;
+  const confusion = confusionOf(answers);
+  const theirs = champion ? { version: champion.version, metrics: metricsOf(champion.answers) } : null;
+  return {
+    v: 1,
+    task: document.dataset.task,
+    n: answers.truth.length,
+    metrics: measure(answers, seed),
+    confusion,
+    perClass: classReports(confusion),
+    slices: sliceReports(answers, holdout.slices),
+    champion: champion && theirs ? compareWith(gate.metric, answers, champion, theirs.metrics) : null,
+    candidates,
+    verdict: judge({ gate, metrics: metricsOf(answers), champion: theirs }),
+    seed,
+  };
+}
+
+function compareWith(
+  metric: PipelineDocument['gate']['metric'],
+  answers: Answers,
+  champion: { version: number; answers: Answers },
+  metrics: Record<string, number>,
+): ChampionComparison {
+  const { value, lo, hi, p, test } = compareAnswers(metric, answers, champion.answers, seed);
+  const finite = Object.fromEntries(Object.entries(metrics).filter(([, one]) => Number.isFinite(one)));
+  const orNull = (one: number) => (Number.isFinite(one) ? one : null);
+  const difference = { value: orNull(value), lo: orNull(lo), hi: orNull(hi), p };
+  return { version: champion.version, metrics: finite, difference, test };
+}
+
+function sliceReports(answers: Answers, slices: Record<string, string[]>): SliceReport[] {
+  return Object.entries(slices).flatMap(([column, values]) => {
+    const rows = new Map<string, number[]>();
+    values.forEach((value, row) => {
+      const members = rows.get(value);
+      if (members) members.push(row);
+      else rows.set(value, [row]);
+    });
+    return [...rows]
+      .sort(([a, left], [b, right]) => right.length - left.length || (a < b ? -1 : 1))
+      .slice(0, mostSliceValues)
+      .map(([value, members]) => {
+        const metrics = measure(rowsOf(answers, members), seed, 200);
+        return { column, value, n: members.length, metrics };
+      });
+  });
+}

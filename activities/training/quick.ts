@@ -1,0 +1,63 @@
+// A model of the visible labels, made in passing: it only says which rows are worth asking people about when there is no
+// champion yet. It is neither evaluated nor registered.
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { runTrainer } from '../../adapters/child.js';
+import { runSpecification } from '../../db/run.js';
+import { type Digest, mediaTypes } from '../../domain/artifact.js';
+import { Failure } from '../../domain/failures.js';
+import type { FittedFeatures, Signature, TrainSpec } from '../../domain/model.js';
+import type { StepInput } from '../../domain/run.js';
+import { oneFileModel } from '../../ml/export/index.js';
+import { currentStep } from '../step.js';
+import { featurize, type FeaturizeDeps } from './featurize.js';
+import type { TrainDeps } from './train.js';
+
+export interface QuickModel {
+  path: string;
+  digest: Digest;
+  signature: Signature;
+}
+
+const deadlineMs = 600_000;
+const mostEpochs = 40;
+
+/** Null where there are too few labels to learn anything from: then the draw is random. */
+export async function quickModel(deps: TrainDeps & FeaturizeDeps, input: StepInput): Promise<QuickModel | null> {
+  const { document } = await runSpecification(deps.db, input.context.run);
+  const trainer = document.trainers[0];
+  if (!trainer) return null;
+  const featurized = await featurize(deps, input).catch((error: unknown) => {
+    if (error instanceof Failure && (error.failure === 'NoLabels' || error.failure === 'OneClass')) return null;
+    throw error;
+  });
+  if (!featurized) return null;
+  const features = await deps.artifacts.readJson<FittedFeatures>(featurized.features);
+  const folder = join(deps.scratch, `quick-${input.context.run}-${currentStep().fence}`);
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  try {
+    const { rows, width, x, y } = featurized.train;
+    const epochs = Math.min(mostEpochs, Number(trainer.params['epochs'] ?? mostEpochs));
+    const spec: TrainSpec = {
+      ...{ trainer: trainer.type, task: document.dataset.task, seed: trainer.seed, rows, width },
+      params: { ...trainer.params, epochs },
+      outputs: featurized.outputs,
+      paths: { x: await deps.artifacts.localPath(x), y: await deps.artifacts.localPath(y), checkpoint: null, out: folder },
+      ...{ provider: 'cpu', threads: 1, stepsPerRun: 64, checkpointEveryMs: deadlineMs },
+      inputsDigest: x,
+    };
+    const specPath = join(folder, 'spec.json');
+    await writeFile(specPath, JSON.stringify(spec));
+    const run = runTrainer(
+      specPath,
+      { started: () => undefined, progress: () => undefined, checkpoint: () => Promise.resolve() },
+      { deadlineMs, memoryLimitMb: deps.memoryLimitMb, onChild: deps.onChild },
+    );
+    const { path } = await run.done;
+    const bytes = oneFileModel(features, await readFile(path), spec);
+    const { digest } = await deps.artifacts.putBytes(bytes, mediaTypes.onnx);
+    return { path: await deps.artifacts.localPath(digest), digest, signature: features.signature };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,150 @@
+// From a model's answers on the holdout to metrics, intervals, reports and paired comparisons. Pure; seeds are given.
+import { accuracy, classScores, confusionMatrix, logLoss, logLosses, macroF1 } from '../stats/classification.js';
+import { bootstrapInterval, clopperPearson } from '../stats/intervals.js';
+import { compareAccuracy, compareLosses, type PairedComparison, swapTest } from '../stats/paired.js';
+import { mae, r2, rmse } from '../stats/regression.js';
+import type { Task } from './dataset.js';
+import type { ClassReport, Confusion, MeasuredMetrics } from './evaluation.js';
+import type { ModelOutputs } from './model.js';
+import { classificationMetrics, type MetricName, regressionMetrics } from './pipeline.js';
+
+/** A model's answers beside the truth. Classification: indexes into `classes`; regression: values. */
+export interface Answers {
+  task: Task;
+  classes: string[];
+  truth: Float64Array;
+  predicted: Float64Array;
+  /** Row-major rows x classes; empty for regression. */
+  probabilities: Float64Array;
+}
+
+/** Every class that the models know or the labels have, sorted, so that all answers are written on one scale. */
+export function allClasses(labels: readonly string[], ...known: readonly (readonly string[])[]): string[] {
+  return [...new Set([...known.flat(), ...labels])].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+}
+
+/** Classification: `own` is the order of the model's probabilities; a class that it does not know has probability 0. */
+export function answersOf(
+  task: Task,
+  labels: readonly string[],
+  outputs: ModelOutputs,
+  own: readonly string[],
+  classes: string[],
+): Answers {
+  const rows = labels.length;
+  if (task === 'regression') {
+    const truth = Float64Array.from(labels, Number);
+    return { task, classes: [], truth, predicted: Float64Array.from(outputs.value ?? []), probabilities: new Float64Array(0) };
+  }
+  const index = new Map(classes.map((label, place) => [label, place]));
+  const probabilities = new Float64Array(rows * classes.length);
+  const given = outputs.probabilities ?? new Float32Array(0);
+  for (let row = 0; row < rows; row += 1) {
+    own.forEach((label, place) => {
+      probabilities[row * classes.length + (index.get(label) ?? 0)] = given[row * own.length + place] ?? NaN;
+    });
+  }
+  const indexes = (texts: readonly string[]) => Float64Array.from(texts, (text) => index.get(text) ?? -1);
+  return { task, classes, truth: indexes(labels), predicted: indexes(outputs.label ?? []), probabilities };
+}
+
+/** The rows of the given numbers, repeats included. */
+export function rowsOf(answers: Answers, rows: ArrayLike<number>): Answers {
+  const { classes, task } = answers;
+  const width = classes.length;
+  const pick = (from: Float64Array) => Float64Array.from({ length: rows.length }, (_, i) => from[rows[i] ?? 0] ?? NaN);
+  const probabilities = new Float64Array(rows.length * (answers.probabilities.length === 0 ? 0 : width));
+  for (let i = 0; i < rows.length && probabilities.length > 0; i += 1) {
+    const start = (rows[i] ?? 0) * width;
+    probabilities.set(answers.probabilities.subarray(start, start + width), i * width);
+  }
+  return { task, classes, truth: pick(answers.truth), predicted: pick(answers.predicted), probabilities };
+}
+
+export function metricNames(task: Task): readonly MetricName[] {
+  return task === 'classification' ? classificationMetrics : regressionMetrics;
+}
+
+/** One metric; NaN where it is not defined (no rows). */
+export function metricOf(name: MetricName, { truth, predicted, probabilities, classes }: Answers): number {
+  switch (name) {
+    case 'accuracy':
+      return accuracy(truth, predicted);
+    case 'macroF1':
+      return macroF1(truth, predicted, classes.length);
+    case 'logLoss':
+      return logLoss(truth, probabilities, classes.length);
+    case 'rmse':
+      return rmse(truth, predicted);
+    case 'mae':
+      return mae(truth, predicted);
+    case 'r2':
+      return r2(truth, predicted);
+  }
+}
+
+export function metricsOf(answers: Answers): Record<string, number> {
+  return Object.fromEntries(metricNames(answers.task).map((name) => [name, metricOf(name, answers)]));
+}
+
+/** Fewer draws on many rows, where intervals are narrow anyway: about 20 million row visits, never under 100 draws. */
+function drawsFor(n: number, most: number): number {
+  return Math.max(Math.min(100, most), Math.min(most, Math.floor(2e7 / Math.max(1, n))));
+}
+
+const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);
+
+/** Metrics with 95 % intervals: exact for accuracy, percentile bootstrap for the others. */
+export function measure(answers: Answers, seed: number, repetitions = 1000): MeasuredMetrics {
+  const n = answers.truth.length;
+  const measured: MeasuredMetrics = {};
+  for (const name of metricNames(answers.task)) {
+    const value = finite(metricOf(name, answers));
+    if (value === null) measured[name] = { value, lo: null, hi: null, n, method: 'none' };
+    else if (name === 'accuracy') {
+      measured[name] = { value, ...clopperPearson(Math.round(value * n), n), n, method: 'clopper-pearson' };
+    } else {
+      const statistic = (rows: Uint32Array) => metricOf(name, rowsOf(answers, rows));
+      const interval = bootstrapInterval({ n, statistic, seed, repetitions: drawsFor(n, repetitions) });
+      measured[name] = { value, lo: finite(interval?.lo ?? NaN), hi: finite(interval?.hi ?? NaN), n, method: 'bootstrap' };
+    }
+  }
+  return measured;
+}
+
+export function confusionOf({ task, truth, predicted, classes }: Answers): Confusion | null {
+  return task === 'regression' ? null : { classes, counts: confusionMatrix(truth, predicted, classes.length) };
+}
+
+export function classReports(confusion: Confusion | null): ClassReport[] {
+  if (!confusion) return [];
+  return classScores(confusion.counts).map((scores, index) => ({ label: confusion.classes[index] ?? '', ...scores }));
+}
+
+/** First minus second in `metric` on the same rows, with a paired test: exact McNemar, sign flips of losses, or swaps. */
+export function compareAnswers(
+  metric: MetricName,
+  first: Answers,
+  second: Answers,
+  seed: number,
+): PairedComparison & { test: string } {
+  const n = first.truth.length;
+  const options = { seed, repetitions: drawsFor(n, 1000) };
+  const right = (answers: Answers) => Float64Array.from(answers.truth, (truth, i) => (truth === answers.predicted[i] ? 1 : 0));
+  const losses = (loss: (answers: Answers) => Float64Array) =>
+    ({ ...compareLosses(loss(first), loss(second), options), test: 'sign-flip' });
+  if (metric === 'accuracy') return { ...compareAccuracy(right(first), right(second), options), test: 'mcnemar' };
+  if (metric === 'logLoss') return losses(({ truth, probabilities, classes }) => logLosses(truth, probabilities, classes.length));
+  if (metric === 'mae') return losses(({ truth, predicted }) => truth.map((value, i) => Math.abs(value - (predicted[i] ?? NaN))));
+  const value = metricOf(metric, first) - metricOf(metric, second);
+  const statistic = (rows: Uint32Array) => metricOf(metric, rowsOf(first, rows)) - metricOf(metric, rowsOf(second, rows));
+  const interval = bootstrapInterval({ n, statistic, ...options }) ?? { lo: NaN, hi: NaN };
+  const difference = (swapped: Uint8Array) => metricOf(metric, mixed(first, second, swapped)) - metricOf(metric, mixed(second, first, swapped));
+  return { value, ...interval, p: swapTest({ n, difference, seed, repetitions: drawsFor(n, 999) }), test: 'swap' };
+}
+
+/** `first`, with the answers of `second` in the rows marked 1. */
+function mixed(first: Answers, second: Answers, swapped: Uint8Array): Answers {
+  const predicted = first.predicted.map((value, i) => (swapped[i] === 1 ? (second.predicted[i] ?? NaN) : value));
+  return { ...first, predicted };
+}

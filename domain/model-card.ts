@@ -1,0 +1,69 @@
+// The model card of a version: generated text for people (Mitchell et al. 2019, "Model Cards for Model Reporting").
+import type { Evaluation, MeasuredMetrics } from './evaluation.js';
+import type { Json } from './json.js';
+import type { RunContext, Verdict } from './run.js';
+
+export interface ModelCardInput {
+  context: RunContext;
+  digest: string;
+  /** The eight kinds, as stored with the version. */
+  details: { [key: string]: Json };
+  evaluation: Evaluation;
+  verdict: Verdict;
+}
+
+const number = (value: number | null): string => (value === null ? 'none' : String(Number(value.toPrecision(4))));
+
+/** Text inside a table cell: no line breaks, no column marks. */
+const cell = (text: string): string => text.replace(/[|\r\n]/g, ' ');
+
+function metricRows(metrics: MeasuredMetrics): string[] {
+  return Object.entries(metrics).map(
+    ([name, { value, lo, hi, n, method }]) => `| ${name} | ${number(value)} | ${number(lo)} to ${number(hi)} | ${n} | ${method} |`,
+  );
+}
+
+function table(head: string[], rows: string[]): string[] {
+  if (rows.length === 0) return ['none', ''];
+  return [`| ${head.join(' | ')} |`, `|${head.map(() => '---').join('|')}|`, ...rows, ''];
+}
+
+function facts(values: Json | undefined): string[] {
+  if (typeof values !== 'object' || values === null || Array.isArray(values)) return ['none', ''];
+  return [...Object.entries(values).map(([name, value]) => `- ${name}: ${cell(typeof value === 'string' ? value : JSON.stringify(value))}`), ''];
+}
+
+/** Markdown. Depends on nothing but its input. */
+export function modelCard({ context, digest, details, evaluation, verdict }: ModelCardInput): string {
+  const slices = evaluation.slices.map((slice) => {
+    const values = Object.entries(slice.metrics).map(([name, { value }]) => `${name} ${number(value)}`);
+    return `| ${cell(slice.column)} = ${cell(slice.value)} | ${slice.n} | ${values.join(', ')} |`;
+  });
+  const classes = evaluation.perClass.map(
+    (report) => `| ${cell(report.label)} | ${number(report.precision)} | ${number(report.recall)} | ${number(report.f1)} | ${report.support} |`,
+  );
+  return [
+    `# ${context.pipeline}, candidate of run ${context.number}`,
+    '',
+    `Digest \`${digest}\`.`,
+    '',
+    '## What it is',
+    ...facts(details['model']),
+    '## How good it is',
+    `Measured on ${evaluation.n} labelled holdout rows, which took no part in training; 95 % intervals.`,
+    '',
+    ...table(['metric', 'value', 'interval', 'n', 'method'], metricRows(evaluation.metrics)),
+    `The gate ${verdict.passed ? 'passed' : 'did not pass'}: ${verdict.reasons.join('; ')}.`,
+    '',
+    '### Per class',
+    ...table(['class', 'precision', 'recall', 'F1', 'n'], classes),
+    '### Per slice',
+    ...table(['slice', 'n', 'metrics'], slices),
+    '## What it was made of',
+    ...facts(details['data']),
+    '## How it was made',
+    ...facts(details['code']),
+    '## What it runs on',
+    ...facts(details['dependencies']),
+  ].join('\n');
+}

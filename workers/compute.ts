@@ -1,0 +1,57 @@
+// What the cpu and the gpu pool share: every activity that works on data or models, with its tools.
+import { join } from 'node:path';
+import { createDatasetActivities } from '../activities/dataset/index.js';
+import { createLabelingSteps } from '../activities/labeling/steps.js';
+import { createModelActivities } from '../activities/model/index.js';
+import { createTrainingActivities } from '../activities/training/index.js';
+import type { Device } from '../activities/training/train.js';
+import { createScorer } from '../adapters/child.js';
+import { createDuck } from '../adapters/duckdb.js';
+import { createArtifacts, createStore } from '../adapters/store/index.js';
+import { artifactHooks } from '../db/artifact.js';
+import type { Pool, PoolDeps } from './pool.js';
+
+const scorerDeadlineMs = 600_000;
+const memoryLimitMb = 4_096;
+const checkpointEveryMs = 1_000;
+
+export const cpuDevice: Device = { provider: 'cpu', name: 'cpu', note: '', threads: 1 };
+
+/** Worker options of a pool that computes: `slots` activities at once, training on `device`. */
+export async function hostPool(deps: PoolDeps, host: { slots: number; device: Device; env?: Record<string, string> }): Promise<Pool> {
+  const { db, config, log } = deps;
+  const store = createStore(config.store);
+  const artifacts = createArtifacts(store, artifactHooks(db));
+  const scratch = join(config.home, 'scratch');
+  const duck = createDuck({ threads: 2, memoryLimitMb: 2_048, tempFolder: join(scratch, 'duckdb') });
+  const scorer = createScorer({ deadlineMs: scorerDeadlineMs, memoryLimitMb, onChild: deps.onChild('scorer') });
+  const training = {
+    ...{ db, artifacts, duck, scorer, log, scratch, memoryLimitMb, checkpointEveryMs },
+    device: host.device,
+    onChild: deps.onChild('trainer'),
+    childEnv: { ...host.env, ...holdEnv() },
+  };
+  return {
+    options: {
+      activities: {
+        ...createDatasetActivities({ db, duck, artifacts, log, config: { sources: config.sources, cwd: process.cwd(), scratch } }),
+        ...createLabelingSteps(training),
+        ...createTrainingActivities(training),
+        ...createModelActivities({ db, artifacts, duck, scorer }),
+      },
+      maxConcurrentActivityTaskExecutions: host.slots,
+    },
+    close: async () => {
+      scorer.close();
+      await duck.close();
+      await store.close();
+    },
+  };
+}
+
+/** A test that holds the trainer in the middle reaches into the child. */
+function holdEnv(): Record<string, string> {
+  const { NODE_ENV, PERENNIAL_HOLD, PERENNIAL_HOME } = process.env;
+  if (NODE_ENV !== 'test' || !PERENNIAL_HOLD || !PERENNIAL_HOME) return {};
+  return { NODE_ENV, PERENNIAL_HOLD, PERENNIAL_HOME };
+}
