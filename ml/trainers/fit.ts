@@ -1,4 +1,4 @@
-// The training loop: K steps of the step graph per run, from zero or from a state, to the last step.
+// The training loop: up to K steps of the step graph per run, from zero or from a state, to the last step.
 // Undisturbed, resumed at any step, and one step at a time all end in the same bytes.
 import { Tensor } from 'onnxruntime-node';
 import { Failure } from '../../domain/failures.js';
@@ -83,6 +83,16 @@ function feedsOf(state: FitState, batch: number, inputs: StepInputs): Record<str
   };
 }
 
+/** A run shorter than this may double its steps, a longer one than that halves them: a run is a stop's grain. */
+const [shortRunMs, longRunMs] = [100, 300];
+const firstSteps = 4;
+
+/** Steps of the next run. The number changes no byte of the result, so it may follow the clock; `most` is the spec's K. */
+function nextSteps(steps: number, most: number, lastRunMs: number): number {
+  if (lastRunMs > longRunMs) return Math.max(1, steps >> 1);
+  return lastRunMs < shortRunMs ? Math.min(most, steps * 2) : steps;
+}
+
 function checkData(spec: TrainSpec, data: TrainData): void {
   if (spec.rows < 1) throw new Failure('NoLabels', 'there are no rows to train on');
   if (data.x.length !== spec.rows * spec.width || data.y.length !== spec.rows) {
@@ -121,9 +131,12 @@ export async function fit(spec: TrainSpec, data: TrainData, options: FitOptions 
   const session = await createTrainingSession(trainStepModel(trainer, shape, plan.batch), spec);
   try {
     options.started?.(state, plan);
+    let steps = Math.min(Math.max(1, spec.stepsPerRun), firstSteps);
     while (state.step < plan.totalSteps) {
-      const inputs = batches(state.step, Math.min(Math.max(1, spec.stepsPerRun), plan.totalSteps - state.step));
+      const inputs = batches(state.step, Math.min(steps, plan.totalSteps - state.step));
+      const start = performance.now();
       const result = await session.run({ X, Y, ...feedsOf(state, plan.batch, inputs) });
+      steps = nextSteps(steps, Math.max(1, spec.stepsPerRun), performance.now() - start);
       const take = (name: string): Float32Array => result[name]!.data as Float32Array;
       countLosses(state, take('loss'), plan);
       Object.assign(state, { step: state.step + inputs.count, p: take('p_out'), m: take('m_out'), v: take('v_out') });

@@ -118,7 +118,9 @@ describe('trainer', slow, () => {
 
   test('drained: stores a checkpoint, ends as WorkerShutdown, and goes on elsewhere to the same bytes', async () => {
     let stopped: Promise<void> | undefined;
-    const { kept, failure } = await disturb((run) => (stopped ??= run.stop()));
+    const { kept, failure } = await disturb((run) => {
+      stopped ??= run.stop();
+    });
     await stopped;
     expect(failure).toMatchObject({ failure: 'WorkerShutdown' });
     const { spec, file } = resumeSpec(kept);
@@ -133,7 +135,7 @@ describe('trainer', slow, () => {
     const run = runTrainer(file, on({ checkpoint: async ({ step }) => void steps.push(step) }), { ...options, env });
     const held = join(out, 'hold', 'train.middle');
     await vi.waitFor(() => expect(existsSync(held)).toBe(true), { timeout: 10_000 });
-    expect(steps).toEqual([4725]);
+    expect(steps).toEqual([4]);
     await sleep(200);
     expect(alive(run.pid)).toBe(true);
     rmSync(held);
@@ -181,9 +183,9 @@ describe('trainer', slow, () => {
     const endless = prepare({ params: { epochs: 10_000, batch: 1 }, stepsPerRun: 5000 }).file;
     const child = startChild('workers/trainer.ts', [endless], { memoryLimitMb: 2000 });
     await new Promise((resolve) => child.process.once('message', resolve));
+    const exit = new Promise((resolve) => child.process.once('exit', resolve));
     child.process.disconnect();
-    await child.ended;
-    expect(child.process.exitCode).toBe(1);
+    expect(await exit).toBe(1);
   });
 });
 
