@@ -2,7 +2,7 @@
 // The server is found through its postmaster.pid and its working directory, never by name. `<home>/postgres/` holds data/,
 // the password and the log, or `<home>/postgres.path` names the folder that does (root, with a home others cannot enter).
 import { spawnSync } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import {
   chownSync,
   existsSync,
@@ -54,19 +54,27 @@ function makeRoot(home: string, user: Binaries['user']): string {
   mkdirSync(inside, { recursive: true, mode: 0o700 });
   if (user) chownSync(inside, user.uid, user.gid);
   if (canEnter(inside, user)) return realpathSync(inside);
-  // Root, and a folder above the home is closed to others: the data lives beside, one folder per life of the home.
+  // Root, and a folder above the home is closed to others: the data lives beside.
   rmSync(inside, { recursive: true, force: true });
-  const family = createHash('sha256').update(realpathSync(home)).digest('hex').slice(0, 12);
   mkdirSync(sharedRoot, { recursive: true, mode: 0o755 });
-  for (const name of readdirSync(sharedRoot).filter((entry) => entry.startsWith(`${family}-`))) {
-    const old = join(sharedRoot, name);
-    if (livePostmaster(old) === null) rmSync(old, { recursive: true, force: true });
-  }
-  const root = join(sharedRoot, `${family}-${randomBytes(4).toString('hex')}`);
-  mkdirSync(root, { mode: 0o700 });
-  if (user) chownSync(root, user.uid, user.gid);
+  sweepShared();
+  const root = join(sharedRoot, `data-${randomBytes(6).toString('hex')}`);
   writeFileSync(join(home, 'postgres.path'), `${root}\n`);
+  mkdirSync(root, { mode: 0o700 });
+  writeFileSync(join(root, 'home'), `${realpathSync(home)}\n`);
+  if (user) chownSync(root, user.uid, user.gid);
   return root;
+}
+
+/** Removes the data of homes that are gone, which nothing can start or find any more. */
+function sweepShared(): void {
+  for (const name of readdirSync(sharedRoot).filter((entry) => entry.startsWith('data-'))) {
+    const root = join(sharedRoot, name);
+    const home = readText(join(root, 'home'))?.trim();
+    // Without a name it is being made at this moment.
+    if (!home || readText(join(home, 'postgres.path'))?.trim() === root) continue;
+    if (livePostmaster(root) === null) rmSync(root, { recursive: true, force: true });
+  }
 }
 
 function worksIn(pid: number, data: string): boolean {

@@ -14,7 +14,7 @@ import { withLock } from './process.js';
 const version = '1.8.2';
 /** Fairness and the task queue priorities need this server or a newer one. */
 const oldestServer = [1, 29] as const;
-const buildPackages = 900;
+const buildPackages = 1_700;
 const run = promisify(execFile);
 
 export interface CliOptions {

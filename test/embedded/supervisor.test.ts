@@ -2,7 +2,17 @@
 // who runs, who is started again, who is adopted, and that a stop leaves nothing.
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -40,6 +50,7 @@ let home: string;
 
 beforeAll(() => {
   root = mkdtempSync(join(tmpdir(), 'perennial-supervisor-'));
+  chmodSync(root, 0o755);
   home = join(root, 'home');
   for (const path of ['bin', 'adapters', 'domain', 'package.json']) {
     cpSync(join(projectRoot, path), join(root, path), { recursive: true });
