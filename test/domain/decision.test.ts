@@ -21,7 +21,9 @@ describe('a decision on an approval', () => {
     const outcome = decideOnApproval(waiting, approve);
     expect(outcome).toMatchObject({ kind: 'applied', answer: { approval: 'apr_1', status: 'approved', by: 'kim' } });
     if (outcome.kind === 'applied') expect(outcome.decision.decisionId).toBe(outcome.answer.decisionId);
-    expect(decideOnApproval(waiting, { ...approve, decision: 'reject' })).toMatchObject({ answer: { status: 'rejected' } });
+    expect(decideOnApproval(waiting, { ...approve, decision: 'reject' })).toMatchObject({
+      answer: { status: 'rejected' },
+    });
   });
 
   it('gets its first answer again, with or without an id of its own', () => {
@@ -33,7 +35,10 @@ describe('a decision on an approval', () => {
 
   it('is refused after another one', () => {
     const state = answered(approve);
-    for (const other of [{ ...approve, by: 'lee' }, { ...approve, decision: 'reject' as const }]) {
+    for (const other of [
+      { ...approve, by: 'lee' },
+      { ...approve, decision: 'reject' as const },
+    ]) {
       expect(decideOnApproval(state, other)).toMatchObject({ kind: 'refused', failure: 'AlreadyDecided' });
     }
     expect(decideOnApproval({ ...waiting, status: 'void' }, approve)).toMatchObject({ failure: 'AlreadyDecided' });

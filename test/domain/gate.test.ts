@@ -25,7 +25,10 @@ describe('the gate', () => {
   });
 
   it('fails on a metric that was not measured', () => {
-    expect(judge({ gate, metrics: {}, champion: null })).toEqual({ passed: false, reasons: ['accuracy was not measured'] });
+    expect(judge({ gate, metrics: {}, champion: null })).toEqual({
+      passed: false,
+      reasons: ['accuracy was not measured'],
+    });
   });
 
   it('lets a candidate be worse than the champion by no more than allowed', () => {
@@ -57,7 +60,10 @@ describe('the gate', () => {
     fc.assert(
       fc.property(share, share, share, (a, b, theirs) => {
         const other = { version: 1, metrics: { accuracy: theirs } };
-        const [low, high] = [verdict(Math.min(a, b), { champion: other }), verdict(Math.max(a, b), { champion: other })];
+        const [low, high] = [
+          verdict(Math.min(a, b), { champion: other }),
+          verdict(Math.max(a, b), { champion: other }),
+        ];
         expect(high.passed || !low.passed).toBe(true);
         expect(low.reasons).toHaveLength(2);
       }),

@@ -47,7 +47,10 @@ describe('picking tasks', () => {
 
   it('every item is explored as often as any other', () => {
     const counts = new Map<string, number>();
-    const items = Array.from({ length: 10 }, (_, index) => ({ key: `k${index}`, probabilities: [index / 10, 1 - index / 10] }));
+    const items = Array.from({ length: 10 }, (_, index) => ({
+      key: `k${index}`,
+      probabilities: [index / 10, 1 - index / 10],
+    }));
     for (let seed = 0; seed < 4000; seed += 1) {
       const picks = pickTasks(items, { strategy: 'margin', batchSize: 4, explore: 0.5, seed });
       for (const { key, reason, probability } of picks) {
@@ -62,7 +65,9 @@ describe('picking tasks', () => {
   });
 
   it('gives distinct keys, as many as asked for, whatever the order of the candidates', () => {
-    const shuffled = candidates.chain((list) => fc.tuple(fc.constant(list), fc.shuffledSubarray(list, { minLength: list.length })));
+    const shuffled = candidates.chain((list) =>
+      fc.tuple(fc.constant(list), fc.shuffledSubarray(list, { minLength: list.length })),
+    );
     fc.assert(
       fc.property(shuffled, options, ([list, other], wanted) => {
         const picks = pickTasks(list, wanted);

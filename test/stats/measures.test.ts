@@ -8,7 +8,9 @@ const truth = [0, 1, 2, 2, 1, 0, 2, 1];
 const predicted = [0, 2, 2, 2, 1, 0, 1, 1];
 
 const rows = fc.array(fc.tuple(fc.nat({ max: 3 }), fc.nat({ max: 3 })), { minLength: 1, maxLength: 40 });
-const values = fc.array(fc.tuple(fc.integer({ min: -99, max: 99 }), fc.integer({ min: -99, max: 99 })), { minLength: 2 });
+const values = fc.array(fc.tuple(fc.integer({ min: -99, max: 99 }), fc.integer({ min: -99, max: 99 })), {
+  minLength: 2,
+});
 
 function columns(pairs: [number, number][]): [number[], number[]] {
   return [pairs.map(([a]) => a), pairs.map(([, b]) => b)];
@@ -47,7 +49,9 @@ describe('classification', () => {
   });
 
   it('lies between its bounds and does not see the order of rows', () => {
-    const shuffled = rows.chain((list) => fc.tuple(fc.constant(list), fc.shuffledSubarray(list, { minLength: list.length })));
+    const shuffled = rows.chain((list) =>
+      fc.tuple(fc.constant(list), fc.shuffledSubarray(list, { minLength: list.length })),
+    );
     fc.assert(
       fc.property(shuffled, ([first, second]) => {
         const [t, p] = columns(first);
@@ -74,7 +78,13 @@ describe('regression', () => {
   });
 
   it('handles constant truth as r2_score does, and no rows', () => {
-    expect([r2([1, 1], [1, 1]), r2([1, 1], [1, 2]), r2([1], [1]), rmse([], []), mae([], [])]).toEqual([1, 0, NaN, NaN, NaN]);
+    expect([r2([1, 1], [1, 1]), r2([1, 1], [1, 2]), r2([1], [1]), rmse([], []), mae([], [])]).toEqual([
+      1,
+      0,
+      NaN,
+      NaN,
+      NaN,
+    ]);
     expect(() => rmse([1], [])).toThrow(RangeError);
   });
 
