@@ -26,7 +26,9 @@ function methodsOf(endpoints: readonly Endpoint[], path: string): string[] {
     const own = spec.path.split('/');
     return own.length === parts.length && own.every((part, index) => part.startsWith('{') || part === parts[index]);
   });
-  return [...new Set(found.flatMap(({ spec }) => (spec.method === 'get' ? ['GET', 'HEAD'] : [spec.method.toUpperCase()])))];
+  return [
+    ...new Set(found.flatMap(({ spec }) => (spec.method === 'get' ? ['GET', 'HEAD'] : [spec.method.toUpperCase()]))),
+  ];
 }
 
 function refuseUnknown(c: ApiContext, endpoints: readonly Endpoint[]): never {

@@ -14,7 +14,16 @@ import { endpoint, type ApiRequest, type Endpoint } from './endpoint.js';
 import { actorOf } from './identity.js';
 import { pendingSchema } from './labeling.js';
 import { invalid } from './problem.js';
-import { actorFields, digestSchema, idSchema, listSchema, momentSchema, pageFields, pageOf, reasonSchema } from './schemas.js';
+import {
+  actorFields,
+  digestSchema,
+  idSchema,
+  listSchema,
+  momentSchema,
+  pageFields,
+  pageOf,
+  reasonSchema,
+} from './schemas.js';
 
 const approvalSchema = z
   .looseObject({
@@ -66,7 +75,7 @@ async function decideOn(request: ApiRequest<{ id: string }, unknown, DecisionBod
   const { temporal: workflowId } = await runView(deps.db, project, view.run);
   const decisionId = request.key ?? decisionIdOf({ target: params.id, round: view.round, by, decision, digest });
   const reason = body.reason ?? null;
-  const payload: { [name: string]: Json } = { decisionId, decision, by, digest };
+  const payload: { [name: string]: Json } = { decisionId, decision, by, digest, verified };
   if (reason !== null) payload['reason'] = reason;
   const standing = async (tx: Tx) => {
     const now = await approvalView(tx, project, params.id);
@@ -128,7 +137,10 @@ export function approvalEndpoints(): Endpoint[] {
         idempotent: true,
         answers: {
           200: { description: 'The workflow’s answer', schema: answerSchema },
-          202: { description: 'No worker answered in time; the decision is kept, the same POST asks again', schema: pendingSchema },
+          202: {
+            description: 'No worker answered in time; the decision is kept, the same POST asks again',
+            schema: pendingSchema,
+          },
         },
         problems: ['StaleCandidate', 'AlreadyDecided', 'NotYou'],
       },

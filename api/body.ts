@@ -95,7 +95,10 @@ export function checkValue(root: unknown): void {
 }
 
 function printable(key: string): string {
-  return key.slice(0, 100).replaceAll('\0', '\\0').replace(/\p{Surrogate}/gu, '\uFFFD');
+  return key
+    .slice(0, 100)
+    .replaceAll('\0', '\\0')
+    .replace(/\p{Surrogate}/gu, '\uFFFD');
 }
 
 function faultOf(value: unknown, depth: number): string | null {
@@ -117,7 +120,7 @@ export function faultsOf(
   return issues.slice(0, 100).flatMap((issue) => {
     const path = issue.path.reduce<string>(
       (text, part) =>
-        (typeof part === 'number' ? `${text}[${part}]` : text === '' ? String(part) : `${text}.${String(part)}`),
+        typeof part === 'number' ? `${text}[${part}]` : text === '' ? String(part) : `${text}.${String(part)}`,
       '',
     );
     return [{ path, message: issue.message }];

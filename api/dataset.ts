@@ -20,9 +20,7 @@ const datasetSchema = z
     schema: z.unknown().openapi({ description: 'null before the first accepted one' }),
   })
   .openapi('Dataset');
-const versionSchema = z
-  .looseObject({ version: z.int(), digest: z.string(), rows: z.int() })
-  .openapi('DatasetVersion');
+const versionSchema = z.looseObject({ version: z.int(), digest: z.string(), rows: z.int() }).openapi('DatasetVersion');
 const acceptedSchema = z
   .looseObject({
     accepted: z.int(),
@@ -33,7 +31,14 @@ const acceptedSchema = z
   .openapi('Accepted');
 
 const nameParam = { name: nameSchema };
-const dataProblems = ['DuplicateKeys', 'DatasetEmpty', 'WrongFormat', 'TooManyColumns', 'KeyColumnMissing', 'StoreFull'] as const;
+const dataProblems = [
+  'DuplicateKeys',
+  'DatasetEmpty',
+  'WrongFormat',
+  'TooManyColumns',
+  'KeyColumnMissing',
+  'StoreFull',
+] as const;
 
 function shown({ id: _, project: __, ...dataset }: DatasetRow) {
   return dataset;

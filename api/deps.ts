@@ -1,31 +1,20 @@
 // What the API needs from outside, handed in by main.ts and by tests, and who is asking.
 import type { Context } from 'hono';
+import type { Scorer as ForkedScorer } from '../adapters/child.js';
 import type { Config } from '../adapters/config.js';
 import type { Duck } from '../adapters/duckdb.js';
 import type { Log } from '../adapters/log.js';
 import type { Artifacts } from '../adapters/store/index.js';
 import type { DecisionClient, DecisionOutcome } from '../adapters/temporal.js';
 import type { Db } from '../db/client.js';
-import type { Digest } from '../domain/artifact.js';
-import type { GoldenRows, ModelInputs, ModelOutputs, Signature } from '../domain/model.js';
+import { roles, type Role } from '../db/token.js';
 
 export type { DecisionClient, DecisionOutcome };
 
-export const roles = ['viewer', 'labeler', 'reviewer', 'operator', 'admin'] as const;
-export type Role = (typeof roles)[number];
+export { roles, type Role };
 
-/** A packaged model as the scorer loads it: golden rows are checked before the first answer. */
-export interface ScoredModel {
-  path: string;
-  digest: Digest;
-  golden: GoldenRows;
-  signature: Signature;
-}
-
-/** The forked child that runs models; adapters/child.ts. */
-export interface Scorer {
-  score(model: ScoredModel, inputs: ModelInputs): Promise<ModelOutputs>;
-}
+/** The forked child that runs models: golden rows are checked before the first answer. */
+export type Scorer = Pick<ForkedScorer, 'score'>;
 
 export interface Readiness {
   ok: boolean;
@@ -58,6 +47,7 @@ export interface Identity {
 }
 
 export interface Env {
+  /** `identity` is missing on open addresses only. */
   Variables: { requestId: string; identity: Identity; route: string };
 }
 export type ApiContext = Context<Env>;

@@ -43,7 +43,13 @@ export function actorOf(identity: Identity, sent: Sent, field: 'by' | 'labeler',
 }
 
 /** Leaves in the audit that an admin acted for somebody; the last statement of its transaction. */
-export async function auditBehalf(tx: Tx, project: string, actor: Actor, action: string, subject: string): Promise<void> {
+export async function auditBehalf(
+  tx: Tx,
+  project: string,
+  actor: Actor,
+  action: string,
+  subject: string,
+): Promise<void> {
   if (actor.behalfOf === null) return;
   await appendAudit(tx, {
     project,

@@ -12,7 +12,16 @@ import type { ApiDeps } from './deps.js';
 import { endpoint, type ApiRequest, type Endpoint } from './endpoint.js';
 import { actorOf, auditBehalf } from './identity.js';
 import { once } from './once.js';
-import { actorFields, idSchema, listSchema, momentSchema, pageFields, pageOf, personSchema, reasonSchema } from './schemas.js';
+import {
+  actorFields,
+  idSchema,
+  listSchema,
+  momentSchema,
+  pageFields,
+  pageOf,
+  personSchema,
+  reasonSchema,
+} from './schemas.js';
 
 const countsSchema = z.object({ tasks: z.int(), labelled: z.int(), skipped: z.int(), auto: z.int() });
 const batchSchema = z
@@ -42,7 +51,10 @@ const answerSchema = z
   .looseObject({
     taskId: z.string().max(64),
     fence: z.int().min(0).max(2_147_483_647),
-    label: z.union([z.string().max(1_000), z.number()]).transform(String).optional(),
+    label: z
+      .union([z.string().max(1_000), z.number()])
+      .transform(String)
+      .optional(),
     skip: z.literal(true).optional(),
   })
   .refine(({ label, skip }) => (label === undefined) !== (skip === undefined), { error: 'needs one of label and skip' })
@@ -94,7 +106,7 @@ async function decideOn(request: ApiRequest<{ id: string }, unknown, DecisionBod
   const decisionId = request.key ?? decisionIdOf({ target: params.id, round, by: actor.by, decision });
   const reason = body.reason ?? null;
   const tasks = body.tasks ?? null;
-  const payload: { [name: string]: Json } = { decisionId, decision, by: actor.by };
+  const payload: { [name: string]: Json } = { decisionId, decision, by: actor.by, verified: actor.verified };
   if (reason !== null) payload['reason'] = reason;
   if (tasks !== null) payload['tasks'] = tasks;
   const standing = async (tx: Tx) => {
@@ -102,7 +114,9 @@ async function decideOn(request: ApiRequest<{ id: string }, unknown, DecisionBod
     if (status === 'open' || status === 'review') {
       const open = counts.tasks - counts.labelled - counts.skipped - counts.auto;
       if (decision !== 'accept' || open === 0) return null;
-      throw new Failure('BatchIncomplete', `${open} tasks have no answer; close takes what there is`, { members: { open } });
+      throw new Failure('BatchIncomplete', `${open} tasks have no answer; close takes what there is`, {
+        members: { open },
+      });
     }
     // over: gives the first answer of this decision id, or AlreadyDecided
     const { by, verified } = actor;
@@ -125,7 +139,12 @@ function answering(): Endpoint[] {
         params: batchParam,
         body: leaseSchema,
         bodyMode: 'optional',
-        answers: { 200: { description: 'Tasks, none when nothing is left', schema: z.looseObject({ tasks: z.array(taskSchema) }) } },
+        answers: {
+          200: {
+            description: 'Tasks, none when nothing is left',
+            schema: z.looseObject({ tasks: z.array(taskSchema) }),
+          },
+        },
         problems: ['BatchClosed', 'NotYou'],
       },
       async ({ body, identity, params }, deps) => {
@@ -180,8 +199,14 @@ function answering(): Endpoint[] {
         body: decisionSchema,
         idempotent: true,
         answers: {
-          200: { description: 'The workflow’s answer', schema: z.looseObject({ status: z.enum(batchStatuses), decisionId: z.string() }) },
-          202: { description: 'No worker answered in time; the decision is kept, the same POST asks again', schema: pendingSchema },
+          200: {
+            description: 'The workflow’s answer',
+            schema: z.looseObject({ status: z.enum(batchStatuses), decisionId: z.string() }),
+          },
+          202: {
+            description: 'No worker answered in time; the decision is kept, the same POST asks again',
+            schema: pendingSchema,
+          },
         },
         problems: ['BatchIncomplete', 'AlreadyDecided', 'NotYou'],
       },
@@ -220,7 +245,10 @@ export function labelingEndpoints(): Endpoint[] {
         params: batchParam,
         answers: { 200: { description: 'The batch', schema: batchSchema } },
       },
-      async ({ identity, params }, deps) => ({ status: 200, body: await batchView(deps.db, identity.project, params.id) }),
+      async ({ identity, params }, deps) => ({
+        status: 200,
+        body: await batchView(deps.db, identity.project, params.id),
+      }),
     ),
     ...answering(),
   ];

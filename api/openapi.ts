@@ -13,7 +13,13 @@ Lists take \`limit\` and \`cursor\`. Every POST that creates or decides takes \`
 
 /** What any operation may answer beside its own. */
 function commonProblems({ spec }: Endpoint): FailureName[] {
-  const names: FailureName[] = ['Unauthenticated', 'Forbidden', 'InvalidRequest', 'Unavailable', ...(spec.problems ?? [])];
+  const names: FailureName[] = [
+    'Unauthenticated',
+    'Forbidden',
+    'InvalidRequest',
+    'Unavailable',
+    ...(spec.problems ?? []),
+  ];
   if (spec.params) names.push('NotFound');
   if (spec.body) names.push('TooLarge', 'UnsupportedMediaType');
   if (spec.idempotent) names.push('IdempotencyKeyReused');
@@ -45,8 +51,13 @@ function answerResponses({ spec }: Endpoint): RouteConfig['responses'] {
 }
 
 function operationId({ spec }: Endpoint): string {
-  const words = spec.path.replace('/api/v1', '').split(/[^A-Za-z0-9]+/).filter((word) => word !== '');
-  return [spec.method, ...words].map((word, index) => (index === 0 ? word : word[0]?.toUpperCase() + word.slice(1))).join('');
+  const words = spec.path
+    .replace('/api/v1', '')
+    .split(/[^A-Za-z0-9]+/)
+    .filter((word) => word !== '');
+  return [spec.method, ...words]
+    .map((word, index) => (index === 0 ? word : word[0]?.toUpperCase() + word.slice(1)))
+    .join('');
 }
 
 const keyHeader = z.object({
@@ -101,7 +112,7 @@ export function openApiDocument(endpoints: readonly Endpoint[] = allEndpoints())
   registerOperations(app.openAPIRegistry, endpoints);
   return app.getOpenAPI31Document({
     openapi: '3.1.0',
-    info: { title: 'perennial', version: '1', description, license: { name: 'MIT', identifier: 'MIT' } },
+    info: { title: 'perennial', version: '1', description, license: { name: 'MIT' } },
     servers: [{ url: '/' }],
   });
 }

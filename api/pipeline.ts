@@ -38,24 +38,25 @@ const pipelineSchema = z
   })
   .openapi('Pipeline');
 const pausedSchema = z.looseObject({ name: nameSchema, paused: z.boolean() }).openapi('Paused');
-const documentSchema = z
-  .record(z.string(), z.unknown())
-  .openapi('PipelineDocument', {
-    description: 'name, dataset, trainer and gate are required; every fault of a document is listed with its path',
-    example: {
-      name: 'digits',
-      dataset: { name: 'digits', key: 'id', label: 'label', task: 'classification' },
-      trainer: { type: 'linear' },
-      gate: { metric: 'accuracy', min: 0.85 },
-    },
-  });
+const documentSchema = z.record(z.string(), z.unknown()).openapi('PipelineDocument', {
+  description: 'name, dataset, trainer and gate are required; every fault of a document is listed with its path',
+  example: {
+    name: 'digits',
+    dataset: { name: 'digits', key: 'id', label: 'label', task: 'classification' },
+    trainer: { type: 'linear' },
+    gate: { metric: 'accuracy', min: 0.85 },
+  },
+});
 const openRunSchema = z
   .looseObject({
     trigger: z.literal('manual', { error: 'must be manual' }).default('manual'),
     overrides: z
       .record(z.string(), z.unknown())
       .default({})
-      .openapi({ description: 'Dotted paths of the document and their values in this run', example: { 'trainer.params.epochs': 20 } }),
+      .openapi({
+        description: 'Dotted paths of the document and their values in this run',
+        example: { 'trainer.params.epochs': 20 },
+      }),
     ...actorFields,
   })
   .openapi('OpenRun');

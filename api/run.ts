@@ -245,7 +245,9 @@ export function runEndpoints(): Endpoint[] {
         body: z.looseObject(actorFields),
         bodyMode: 'optional',
         idempotent: true,
-        answers: { 202: { description: 'The run was told', schema: z.looseObject({ id: z.string(), status: z.string() }) } },
+        answers: {
+          202: { description: 'The run was told', schema: z.looseObject({ id: z.string(), status: z.string() }) },
+        },
         problems: ['RunEnded'],
       },
       cancel,

@@ -46,7 +46,7 @@ async function receive(request: Request, path: string): Promise<string> {
       size += chunk.length;
       if (size > fileLimitBytes) throw tooLarge();
       hash.update(chunk);
-      for (let at = 0; at < chunk.length; ) at += (await file.write(chunk, at)).bytesWritten;
+      for (let at = 0; at < chunk.length;) at += (await file.write(chunk, at)).bytesWritten;
     }
   } catch (error) {
     reader?.cancel().catch(() => undefined);
@@ -69,7 +69,15 @@ async function keep(request: ApiRequest, deps: ApiDeps, arrival: Arrival, parsed
   const { rows, quarantined, columns } = parsed;
   return once(request, deps, async (tx) => {
     const { dataset, format, by } = arrival;
-    const ingest = await addIngest(tx, { dataset: dataset.id, artifact: digest, rows, quarantined, format, columns, by });
+    const ingest = await addIngest(tx, {
+      dataset: dataset.id,
+      artifact: digest,
+      rows,
+      quarantined,
+      format,
+      columns,
+      by,
+    });
     const faults = parsed.faults.map(({ row, message }) => ({ row, message }));
     return { status: 202, body: { accepted: rows, quarantined, ingest: ingest.number, faults } };
   });

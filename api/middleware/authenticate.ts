@@ -5,7 +5,7 @@ import { isLoopback } from '../../adapters/config.js';
 import type { Db } from '../../db/client.js';
 import { findToken } from '../../db/token.js';
 import { Failure } from '../../domain/failures.js';
-import type { Env, Identity, Role } from '../deps.js';
+import type { Env, Identity } from '../deps.js';
 
 /** Addresses that say nothing of anybody's data. */
 const openPaths = new Set(['/healthz', '/readyz', '/openapi.json', '/docs', '/favicon.ico']);
@@ -22,14 +22,18 @@ async function identify(db: Db, authorization: string | undefined, required: boo
   const secret = /^Bearer ([\x21-\x7e]{1,512})$/i.exec(authorization)?.[1];
   const token = secret === undefined ? null : await findToken(db, secret);
   if (token === null) throw new Failure('Unauthenticated', 'this token is not valid');
-  return { project: token.project, subject: token.subject, role: token.role as Role };
+  return { project: token.project, subject: token.subject, role: token.role };
 }
 
 export function authenticate(db: Db, config: Pick<Config, 'host' | 'token'>) {
   const required = tokenRequired(config);
   return createMiddleware<Env>(async (c, next) => {
-    if (!openPaths.has(c.req.path)) {
-      c.set('identity', await identify(db, c.req.header('authorization'), required));
+    const { path } = c.req;
+    const authorization = c.req.header('authorization');
+    // the start page says where things are to anybody, and what they do only to those who may know
+    const bare = path === '/' && required && authorization === undefined;
+    if (!openPaths.has(path) && !bare) {
+      c.set('identity', await identify(db, authorization, required));
     }
     await next();
   });

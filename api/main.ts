@@ -1,0 +1,172 @@
+// The API's process: settings → dependencies → HTTP server. It serves what Postgres knows even while Temporal is away.
+import { serve, type ServerType } from '@hono/node-server';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createScorer } from '../adapters/child.js';
+import { type Config, isLoopback, readConfig } from '../adapters/config.js';
+import { createDuck } from '../adapters/duckdb.js';
+import { homePorts, readRunFile, requireFreePort } from '../adapters/home.js';
+import { createLog, withoutPasswords, type Log } from '../adapters/log.js';
+import { createArtifacts, createStore } from '../adapters/store/index.js';
+import { connectTemporal, type Temporal } from '../adapters/temporal.js';
+import { createDb, inTransaction, type Db } from '../db/client.js';
+import { migrate } from '../db/migrate.js';
+import { countTokens, ensureAdminToken } from '../db/token.js';
+import { Failure } from '../domain/failures.js';
+import { createApp } from './app.js';
+import { artifactHooks } from './hooks.js';
+import { startOutbox } from './outbox.js';
+import { createReadiness } from './readiness.js';
+
+/** A reason not to start that the user can act on: one line, no stack. */
+class CannotStart extends Error {}
+
+const scorerMemoryMb = 2_048;
+const scorerDeadlineMs = 20_000;
+/** Requests that are still going when the process must end are cut off after this long. */
+const finishWithinMs = 20_000;
+
+interface Places {
+  database: string;
+  temporal: string;
+  temporalUi: string | null;
+}
+
+/** From the environment, else from the system that runs in this home. */
+async function findServices(config: Config): Promise<Places> {
+  const run = config.databaseUrl && config.temporal.address ? null : await readRunFile(config.home);
+  const database = config.databaseUrl?.reveal() ?? run?.database;
+  const temporal = config.temporal.address ?? run?.temporal;
+  if (!database || !temporal) {
+    throw new CannotStart('set DATABASE_URL and TEMPORAL_ADDRESS, or run npm start, which brings both');
+  }
+  const ui = process.env['PERENNIAL_TEMPORAL_UI']?.replace(/\/+$/, '') || run?.temporalUi;
+  return { database, temporal, temporalUi: ui || null };
+}
+
+/** Tables, tokens; again each second while Postgres is away. */
+async function prepareDatabase(db: Db, url: string, config: Config, log: Log): Promise<void> {
+  for (let told = false; ; told = true) {
+    try {
+      await migrate(url);
+      const secret = config.token?.reveal();
+      if (secret !== undefined) {
+        await inTransaction(db, (tx) => ensureAdminToken(tx, { project: 'default', secret }));
+      }
+      return;
+    } catch (error) {
+      if (!(error instanceof Failure) || error.failure !== 'Unavailable') throw error;
+      if (!told) log.warn({}, 'api.database.unreachable');
+      await sleep(1_000);
+    }
+  }
+}
+
+/** Off loopback everybody can ask, so somebody must have a token. */
+async function requireToken(db: Db, config: Config): Promise<void> {
+  if (isLoopback(config.host) || config.token || (await countTokens(db)) > 0) return;
+  throw new CannotStart(
+    `PERENNIAL_HOST=${config.host} can be reached from other machines and there is no token: set PERENNIAL_TOKEN`,
+  );
+}
+
+function report(message: object): void {
+  if (process.connected) process.send?.(message);
+}
+
+async function listen(app: ReturnType<typeof createApp>, config: Config): Promise<ServerType> {
+  await requireFreePort(config.port, 'the API; PERENNIAL_PORT sets another', config.host);
+  return new Promise((resolve, reject) => {
+    const hostname = config.host.replace(/^\[|\]$/g, '');
+    const server = serve({ fetch: app.fetch, hostname, port: config.port }, () => resolve(server));
+    server.once('error', reject);
+  });
+}
+
+/** No new connections, then those that finish, then the rest. */
+async function close(server: ServerType): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  if ('closeIdleConnections' in server) server.closeIdleConnections();
+  const cut = setTimeout(() => 'closeAllConnections' in server && server.closeAllConnections(), finishWithinMs);
+  await closed;
+  clearTimeout(cut);
+}
+
+function dependencies(config: Config, places: Places, log: Log) {
+  const onError = (error: Error) => log.warn({ err: error }, 'api.database.connection-lost');
+  const { db, close: closeDb } = createDb(places.database, { name: 'perennial api', onError });
+  const store = createStore(config.store);
+  const duck = createDuck({ tempFolder: join(config.home, 'tmp', `duckdb-${process.pid}`), memoryLimitMb: 512 });
+  const scorer = createScorer({
+    memoryLimitMb: scorerMemoryMb,
+    deadlineMs: scorerDeadlineMs,
+    onChild: (pid, alive) => report({ type: 'child', kind: 'scorer', pid, alive }),
+  });
+  const temporal: Temporal = connectTemporal(places.temporal, config.temporal.namespace);
+  const closeAll = async (): Promise<void> => {
+    scorer.close();
+    duck.close();
+    await Promise.allSettled([temporal.close(), store.close(), closeDb()]);
+  };
+  return { db, duck, scorer, temporal, artifacts: createArtifacts(store, artifactHooks(db)), closeAll };
+}
+
+/** Starts serving; the returned function stops in order and never throws. */
+export async function startApi(given: Config): Promise<{ port: number; stop(): Promise<void> }> {
+  const port = given.port === 0 ? (await homePorts(given.home)).api : given.port;
+  const config: Config = { ...given, port };
+  const log = createLog(config, 'api');
+  const places = await findServices(config);
+  const { db, duck, scorer, temporal, artifacts, closeAll } = dependencies(config, places, log);
+  const outbox = startOutbox(db, (message) => temporal.sender(message), log);
+  try {
+    const prepared = prepareDatabase(db, places.database, config, log);
+    const readiness = createReadiness(db, temporal, config.temporal.namespace, prepared);
+    // an open door needs its lock first; behind loopback serving may begin before Postgres is there
+    if (!isLoopback(config.host)) await prepared.then(() => requireToken(db, config));
+    prepared.catch((error: unknown) => {
+      log.error({ err: error }, 'api.database.not-prepared');
+      process.exit(1);
+    });
+    const { decisions } = temporal;
+    const { namespace } = config.temporal;
+    const { temporalUi } = places;
+    const shared = { db, config, log, artifacts, duck, scorer, decisions, namespace, temporalUi };
+    const app = createApp({ ...shared, kick: () => outbox.kick(), ready: readiness });
+    const server = await listen(app, config);
+    log.info({ host: config.host, port }, 'api.listening');
+    const stop = async (): Promise<void> => {
+      await close(server);
+      await outbox.stop();
+      await closeAll();
+    };
+    return { port, stop };
+  } catch (error) {
+    await outbox.stop();
+    await closeAll();
+    throw error;
+  }
+}
+
+async function main(): Promise<void> {
+  let stopping = false;
+  let api: { stop(): Promise<void> } | undefined;
+  const onEnd = (): void => {
+    if (stopping) return;
+    stopping = true;
+    void (api?.stop() ?? Promise.resolve()).finally(() => process.exit(0));
+  };
+  process.on('SIGTERM', onEnd);
+  process.on('SIGINT', onEnd);
+  if (process.env['PERENNIAL_SUPERVISED'] === '1') process.on('disconnect', onEnd);
+  try {
+    api = await startApi(readConfig());
+    report({ type: 'ready' });
+  } catch (error) {
+    const known = error instanceof Error && !(error instanceof TypeError || error instanceof ReferenceError);
+    process.stderr.write(`${withoutPasswords(known ? error.message : String((error as Error).stack))}\n`);
+    process.exit(1);
+  }
+}
+
+if (process.argv[1]?.endsWith(join('api', 'main.ts'))) await main();

@@ -1,0 +1,83 @@
+// The start page: where things are, and what each pipeline does right now.
+import { html } from 'hono/html';
+import { listPipelines, type PipelineView } from '../../db/pipeline.js';
+import { runView, type RunView } from '../../db/run.js';
+import { temporalUrl, type ApiDeps } from '../deps.js';
+import { layout } from './layout.js';
+
+interface Row {
+  pipeline: PipelineView;
+  run: RunView | null;
+}
+
+function state({ pipeline, run }: Row): string {
+  if (run?.waitingFor) return `run ${run.number} waits for ${run.waitingFor.kind} until ${run.waitingFor.deadline}`;
+  if (run) return `run ${run.number} is at ${run.stage ?? 'its start'}`;
+  return pipeline.paused ? 'paused' : 'idle';
+}
+
+function table(deps: ApiDeps, found: Row[]) {
+  if (found.length === 0) {
+    return html`<p>No pipeline yet. Post one:</p>
+      <pre>
+curl -X POST --data-binary @pipeline.yaml -H 'content-type: application/yaml' &lt;this address&gt;/api/v1/pipelines</pre>`;
+  }
+  const line = (row: Row) => {
+    const { pipeline, run } = row;
+    const url = temporalUrl(deps, run?.temporal ?? pipeline.loop.workflowId);
+    return html`<tr>
+      <td><a href="/api/v1/pipelines/${pipeline.name}">${pipeline.name}</a></td>
+      <td>${pipeline.version}</td>
+      <td>
+        ${pipeline.champion === null ? 'none yet' : html`<a href="/api/v1/models/${pipeline.name}">version ${pipeline.champion}</a>`}
+      </td>
+      <td>${run ? html`<a href="/api/v1/runs/${run.id}">${state(row)}</a>` : state(row)}</td>
+      <td>${url === null ? '' : html`<a href="${url}">workflow</a>`}</td>
+    </tr>`;
+  };
+  return html`<div class="wide">
+    <table>
+      <thead>
+        <tr>
+          <th>Pipeline</th>
+          <th>Version</th>
+          <th>Champion</th>
+          <th>Now</th>
+          <th>Temporal</th>
+        </tr>
+      </thead>
+      <tbody>
+        ${found.map(line)}
+      </tbody>
+    </table>
+  </div>`;
+}
+
+async function rowsOf(deps: ApiDeps, project: string): Promise<Row[]> {
+  const { items } = await listPipelines(deps.db, project, { limit: 100, cursor: null });
+  return Promise.all(
+    items.map(async (pipeline) => ({
+      pipeline,
+      run: pipeline.liveRun === null ? null : await runView(deps.db, project, pipeline.liveRun),
+    })),
+  );
+}
+
+/** `project` null: the reader has no token and sees the addresses only. */
+export async function startPage(deps: ApiDeps, project: string | null) {
+  const pipelines =
+    project === null ? html`<p>Send a token to see them.</p>` : table(deps, await rowsOf(deps, project));
+  const workflows = deps.temporalUi && `${deps.temporalUi}/namespaces/${encodeURIComponent(deps.namespace)}/workflows`;
+  const content = html`<h1>perennial</h1>
+    <p class="soft">Models that keep themselves trained, with people in the loop.</p>
+    <nav>
+      <a href="/docs">API</a><a href="/openapi.json">OpenAPI</a>
+      ${workflows ? html`<a href="${workflows}">Temporal UI</a>` : ''}
+      <a href="/api/v1/runs">Runs</a><a href="/api/v1/label-batches?status=open">Open label batches</a>
+      <a href="/api/v1/approvals?status=open">Open approvals</a><a href="/readyz">Readiness</a
+      ><a href="/metrics">Metrics</a>
+    </nav>
+    <h2>Pipelines</h2>
+    ${pipelines}`;
+  return layout('perennial', content);
+}
