@@ -6,9 +6,14 @@ const fast = ['domain', 'stats', 'ml', 'adapters', 'contract', 'lint', 'types', 
 const fastFiles = fast.map((folder) => `test/${folder}/**/*.test.ts`);
 const never = ['node_modules/**', 'dist/**', '**/.perennial*/**'];
 
+/** test/run.mjs names a folder; each run of vitest leaves its counts there. */
+const reports = process.env['PERENNIAL_TEST_REPORTS'];
+
 export default defineConfig({
   test: {
     maxWorkers: 2,
+    reporters: reports ? ['default', ['json', { outputFile: `${reports}/${process.pid}.json` }]] : ['default'],
+    teardownTimeout: 60_000,
     projects: [
       {
         test: {
@@ -27,7 +32,6 @@ export default defineConfig({
           pool: 'forks',
           testTimeout: 60_000,
           hookTimeout: 120_000,
-          teardownTimeout: 60_000,
           globalSetup: ['test/support/global-setup.ts'],
         },
       },
