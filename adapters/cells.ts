@@ -16,10 +16,10 @@ export function numberCell(cell: string): string {
   return `CASE WHEN abs(${cast}) <= ${largestFloat32} AND NOT contains(${cell}, '_') THEN ${cast} END`;
 }
 
-/** TIMESTAMP in UTC, or NULL where the text is no date. */
+/** TIMESTAMP in UTC, or NULL where the text is no date. DuckDB wants seconds where there is a zone. */
 export function dateCell(cell: string): string {
   return `CASE WHEN regexp_full_match(${cell}, '${datePattern}') AND ${cell} >= '0001'
-    THEN TRY_CAST(${cell} AS TIMESTAMPTZ) AT TIME ZONE 'UTC' END`;
+    THEN TRY_CAST(regexp_replace(${cell}, '^(.{16})([Z+-].*)$', '\\1:00\\2') AS TIMESTAMPTZ) AT TIME ZONE 'UTC' END`;
 }
 
 export function typedCell(cell: string, type: ColumnType): string {

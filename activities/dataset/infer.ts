@@ -1,0 +1,60 @@
+// What type a column of text has: number, date or category. Pure SQL over the raw file, exact.
+import { type DuckSession, identifier } from '../../adapters/duckdb.js';
+import { dateCell, isNumberWord, numberCell } from '../../adapters/cells.js';
+import type { ColumnType, Schema } from '../../domain/dataset.js';
+import { Failure } from '../../domain/failures.js';
+import type { PipelineDocument } from '../../domain/pipeline.js';
+import { columnsOf } from './deps.js';
+
+/** The words NaN and Infinity do not stop a column from being of numbers where at least this share are numbers. */
+const numberShare = 0.99;
+
+/** Types that the document states, or that its rules take for granted: a range is a range of numbers. */
+export function statedTypes(document: PipelineDocument): Map<string, ColumnType> {
+  const stated = new Map<string, ColumnType>();
+  for (const rule of document.expectations) {
+    if ('column' in rule && (rule.min !== undefined || rule.max !== undefined)) stated.set(rule.column, 'number');
+  }
+  for (const [name, type] of Object.entries(document.features.types)) stated.set(name, type);
+  return stated;
+}
+
+function typeOf(counts: { some: number; numbers: number; words: number; dates: number }): ColumnType {
+  const { some, numbers, words, dates } = counts;
+  if (numbers > 0 && numbers + words === some && numbers >= numberShare * some) return 'number';
+  // A column without any value is of numbers that are all missing.
+  if (some === 0) return 'number';
+  return dates === some ? 'date' : 'category';
+}
+
+/** The schema of raw rows. Throws `LabelColumnMissing`. Columns are in the order of the file, key and label apart. */
+export async function inferSchema(session: DuckSession, raw: string, document: PipelineDocument): Promise<Schema> {
+  const { key, label, task } = document.dataset;
+  const all = await columnsOf(session, raw);
+  if (!all.includes(label)) {
+    throw new Failure(
+      'LabelColumnMissing',
+      `there is no column ${JSON.stringify(label)}; there are ${all.slice(0, 20).join(', ')}`,
+    );
+  }
+  const stated = statedTypes(document);
+  const columns = all.filter((name) => name !== key && name !== label);
+  const types = new Map(stated);
+  const open = columns.filter((name) => !stated.has(name));
+  // In slices: a thousand columns in one statement take their memory at once.
+  for (let from = 0; from < open.length; from += 200) {
+    const slice = open.slice(from, from + 200);
+    const counts = slice.map((name) => {
+      const cell = identifier(name);
+      return `[count(${cell}), count(${numberCell(cell)}), count(*) FILTER (WHERE ${isNumberWord(cell)}), count(${dateCell(cell)})]`;
+    });
+    const [row] = await session.query<{ counts: [number, number, number, number][] }>(
+      `SELECT [${counts.join(', ')}] AS counts FROM ${raw}`,
+    );
+    slice.forEach((name, index) => {
+      const [some, numbers, words, dates] = row?.counts[index] ?? [0, 0, 0, 0];
+      types.set(name, typeOf({ some, numbers, words, dates }));
+    });
+  }
+  return { key, label, task, columns: columns.map((name) => ({ name, type: types.get(name) ?? 'category' })) };
+}
