@@ -2,6 +2,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { fork } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
 import { Failure } from '../domain/failures.js';
 import { entryArguments } from './paths.js';
 
@@ -90,4 +91,18 @@ export function startChild(entry: string, args: string[], options: ChildOptions)
 /** Calls back after `ms`, however long; Node's timers end at 2^31 ms. */
 export function deadline(ms: number, then: () => void): NodeJS.Timeout {
   return setTimeout(then, Math.min(ms, 2 ** 31 - 1));
+}
+
+/** Runs beside the main thread, which native code may hold for long: a killed parent shows as another parent pid. */
+const orphanWatch = `
+const { pid, ppid } = process;
+setInterval(() => { if (process.ppid !== ppid) process.kill(pid, 'SIGKILL'); }, 500);`;
+
+/** In the child, first of all: ends this process when its parent goes away, politely by IPC or within a second by SIGKILL. */
+export function dieWithParent(code: number): void {
+  if (!process.connected) throw new Error('this process is to be forked by adapters/child.ts');
+  process.on('disconnect', () => process.exit(code));
+  // Ctrl-C reaches the whole group; the parent decides what becomes of its children.
+  process.on('SIGINT', () => undefined);
+  new Worker(orphanWatch, { eval: true, resourceLimits: { maxOldGenerationSizeMb: 8 } }).unref();
 }

@@ -8,6 +8,7 @@ import type { Digest } from '../domain/artifact.js';
 import { Failure } from '../domain/failures.js';
 import type { GoldenRows, ModelInputs, ModelOutputs, Signature } from '../domain/model.js';
 import type { ScorerReply, ScorerRequest, ScoredModel, TensorValue } from '../adapters/child.js';
+import { dieWithParent } from '../adapters/fork.js';
 import { hasExternalData } from '../ml/onnx/external.js';
 import { createSession } from '../ml/provider.js';
 
@@ -145,9 +146,7 @@ async function handle(request: ScorerRequest): Promise<void> {
 }
 
 let tail: Promise<void> = Promise.resolve();
-if (!process.connected) throw new Error('workers/scorer.ts is forked by adapters/child.ts');
-process.on('disconnect', () => process.exit(0));
-process.on('SIGINT', () => undefined);
+dieWithParent(0);
 process.on('message', (request: ScorerRequest) => {
   tail = tail.then(() => handle(request));
 });

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { dieWithParent } from '../adapters/fork.js';
 import { Failure } from '../domain/failures.js';
 import type { TrainerMessage, TrainSpec } from '../domain/model.js';
 import type { TrainerControl } from '../domain/trainers.js';
@@ -48,14 +49,11 @@ async function readFloats(path: string): Promise<Float32Array> {
 const control = { stopping: false, storedStep: -1 };
 
 function listen(): void {
-  if (!process.connected) throw new Error('workers/trainer.ts is forked by adapters/child.ts');
-  process.on('disconnect', () => process.exit(1));
+  dieWithParent(1);
   process.on('message', (message: TrainerControl) => {
     if (message.type === 'stop') control.stopping = true;
     else control.storedStep = Math.max(control.storedStep, message.step);
   });
-  // Ctrl-C reaches the whole group; the parent decides what becomes of its children.
-  process.on('SIGINT', () => undefined);
   process.on('SIGTERM', () => (control.stopping = true));
 }
 

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
@@ -8,6 +9,7 @@ import { afterAll, describe, expect, test, vi } from 'vitest';
 import type { Scorer, ScoredModel, TrainerHandlers } from '../../adapters/child.js';
 import { createScorer, runTrainer } from '../../adapters/child.js';
 import { startChild } from '../../adapters/fork.js';
+import { entryArguments } from '../../adapters/paths.js';
 import type { Digest } from '../../domain/artifact.js';
 import { Failure } from '../../domain/failures.js';
 import type { TrainSpec } from '../../domain/model.js';
@@ -61,8 +63,9 @@ describe('trainer', slow, () => {
     ...given,
   });
   const options = { deadlineMs: 30_000, memoryLimitMb: 2000 };
-  const undisturbed = async (spec: TrainSpec): Promise<Uint8Array> =>
-    encodeCheckpoint(spec, await fit({ ...spec, stepsPerRun: 500 }, data), 300);
+  let whole: Promise<Uint8Array> | null = null;
+  const undisturbed = (spec: TrainSpec): Promise<Uint8Array> =>
+    (whole ??= fit({ ...spec, stepsPerRun: 500 }, data).then((state) => encodeCheckpoint(spec, state, 300)));
   const resumeSpec = (checkpoint: string) => prepare({ paths: { x: '', y: '', checkpoint, out: '' } });
 
   /** Runs until the first checkpoint is stored, then does something to the run. */
@@ -216,6 +219,19 @@ describe('scorer', slow, () => {
 
   const rows = { rows: 2, num: Float32Array.of(3, -3), cat: ['grün', ''] };
 
+  /** Half a minute of matrix products in one run. */
+  function endlessModel(): { path: string; digest: Digest } {
+    const graph = new Graph();
+    const x = graph.input('x', 'float', [1]);
+    let y = graph.op('Expand', [x, graph.ints([2048, 2048])]);
+    for (let i = 0; i < 400; i++) y = graph.op('MatMul', [y, y]);
+    graph.output(graph.op('Identity', [y], {}, 'y'), 'float', [2048, 2048]);
+    const bytes = modelBytes(graph, { opset: 18 });
+    const path = join(folder, 'endless.onnx');
+    writeFileSync(path, bytes);
+    return { path, digest: digestOf(bytes) };
+  }
+
   test('answers, in order, many at once, and no rows', async () => {
     const scorer = open();
     expect(scorer.pid).toBeNull();
@@ -289,24 +305,24 @@ describe('scorer', slow, () => {
   });
 
   test('a model that takes too long is killed at the deadline; the requests behind it are answered', async () => {
-    const graph = new Graph();
-    const x = graph.input('x', 'float', [1]);
-    let y = graph.op('Expand', [x, graph.ints([2048, 2048])]);
-    for (let i = 0; i < 400; i++) y = graph.op('MatMul', [y, y]);
-    graph.output(graph.op('Identity', [y], {}, 'y'), 'float', [2048, 2048]);
-    const bytes = modelBytes(graph, { opset: 18 });
-    const path = join(folder, 'endless.onnx');
-    writeFileSync(path, bytes);
+    const model = endlessModel();
     const scorer = open(2500);
     await scorer.score(modelOf(2), rows);
-    const endless = scorer.run(
-      { path, digest: digestOf(bytes) },
-      { x: { type: 'float32', dims: [1], data: Float32Array.of(0) } },
-    );
+    const endless = scorer.run(model, { x: { type: 'float32', dims: [1], data: Float32Array.of(0) } });
     await sleep(300);
     const behind = scorer.score(modelOf(2), rows);
     await expect(endless).rejects.toMatchObject({ failure: 'DeadlineExceeded' });
     expect((await behind).label).toEqual(['네', 'nein']);
+  });
+
+  test.runIf(existsSync('/proc/self/stat'))('a parent killed while a model runs takes the scorer with it', async () => {
+    const { path, digest } = endlessModel();
+    const parent = spawn(process.execPath, [...entryArguments('test/adapters/parent.ts'), path, digest]);
+    const pid = await new Promise<number>((resolve) => parent.stdout.once('data', (text) => resolve(Number(text))));
+    await sleep(700);
+    expect(alive(pid)).toBe(true);
+    parent.kill('SIGKILL');
+    await vi.waitFor(() => expect(alive(pid)).toBe(false), { timeout: 3000, interval: 50 });
   });
 
   test('closed: under way and later requests are WorkerShutdown', async () => {
