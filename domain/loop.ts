@@ -49,8 +49,9 @@ export interface LoopState {
   /** Newest schedule time that was due, and the newest that a run answered; milliseconds since 1970, 0 for none. */
   dueMs: number;
   servedDueMs: number;
-  /** A message said that Postgres knows more than this state. */
-  factsDue: boolean;
+  /** How many messages said that Postgres knows more, and how many of them came before the facts were read. */
+  heard: number;
+  read: number;
   /** Id of the run that stood in the way of the last attempt to open one, until facts are read. */
   blockedBy: string | null;
   /** Ids of the last runs heard to have ended, by number. */
@@ -64,7 +65,8 @@ export type LoopEvent =
   /** Version, triggers or pause changed; facts say what it is now. */
   | { type: 'pipelineChanged'; version: number }
   | { type: 'runEnded'; run: string; number: number; status: string }
-  | { type: 'facts'; facts: LoopFacts }
+  /** `heard`: the state's when the reading began, so that a change during it is read again. Absent: nothing came meanwhile. */
+  | { type: 'facts'; facts: LoopFacts; heard?: number }
   /** The loop opened a run itself: `at` its time of opening, `dueMs` and `acceptedRows` from the decision. */
   | { type: 'opened'; run: string; number: number; at: string; acceptedRows: number; dueMs?: number }
   /** `openRun` answered `run-live`; `run` is the one that lives, where the answer named it. */
@@ -104,7 +106,8 @@ export function initialLoop(project: string, pipeline: string): LoopState {
     servedRows: 0,
     dueMs: 0,
     servedDueMs: 0,
-    factsDue: true,
+    heard: 1,
+    read: 0,
     blockedBy: null,
     endedRuns: [],
   };
@@ -131,7 +134,7 @@ function mergeOpenings(openings: Opening[], preferred: Opening[]): Opening[] {
     .sort((a, b) => a.number - b.number);
 }
 
-function withFacts(state: LoopState, facts: LoopFacts): LoopState {
+function withFacts(state: LoopState, facts: LoopFacts, heard: number): LoopState {
   const times = facts.openedLast24h.map(timeMs).sort((a, b) => b - a);
   if (facts.lastOpenedAt !== null && times.length === 0) times.push(timeMs(facts.lastOpenedAt));
   const openings = times.map((atMs, back) => ({ number: facts.lastNumber - back, atMs }));
@@ -148,7 +151,7 @@ function withFacts(state: LoopState, facts: LoopFacts): LoopState {
     openings: mergeOpenings(state.openings, openings),
     acceptedRows: Math.max(state.acceptedRows, facts.acceptedRows),
     servedRows: Math.max(state.servedRows, facts.acceptedRowsAtLastRun),
-    factsDue: false,
+    read: Math.max(state.read, heard),
     blockedBy: null,
   };
 }
@@ -177,11 +180,15 @@ export function nextLoop(state: LoopState, event: LoopEvent): LoopState {
     case 'trigger':
       return { ...state, dueMs: Math.max(state.dueMs, timeMs(event.due)) };
     case 'pipelineChanged':
-      return { ...state, newestVersion: Math.max(state.newestVersion, position(event.version)), factsDue: true };
+      return {
+        ...state,
+        newestVersion: Math.max(state.newestVersion, position(event.version)),
+        heard: state.heard + 1,
+      };
     case 'runEnded':
       return withEnded(state, event.run, position(event.number));
     case 'facts':
-      return withFacts(state, event.facts);
+      return withFacts(state, event.facts, event.heard ?? state.heard);
     case 'opened':
       return {
         ...state,
@@ -193,7 +200,7 @@ export function nextLoop(state: LoopState, event: LoopEvent): LoopState {
       };
     case 'refusedLive': {
       const over = state.endedRuns.some(({ run }) => run === event.run);
-      return { ...state, factsDue: true, blockedBy: over ? state.blockedBy : (event.run ?? 'another run') };
+      return { ...state, heard: state.heard + 1, blockedBy: over ? state.blockedBy : (event.run ?? 'another run') };
     }
     default:
       return state;
@@ -202,7 +209,7 @@ export function nextLoop(state: LoopState, event: LoopEvent): LoopState {
 
 /** Read the facts before deciding: a message said that Postgres knows more. */
 export function needsFacts(state: LoopState): boolean {
-  return state.factsDue || state.newestVersion > state.version;
+  return state.heard > state.read || state.newestVersion > state.version;
 }
 
 /** Which trigger waits for a run, the schedule before rows; null for none. A run opened after a due time has answered it. */

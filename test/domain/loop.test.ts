@@ -130,6 +130,19 @@ describe('a loop waits', () => {
   });
 });
 
+describe('a change while facts are being read', () => {
+  it('is read again', () => {
+    const reading = after(known());
+    const heard = reading.heard;
+    const changed = nextLoop(reading, { type: 'pipelineChanged', version: 1 });
+    const old = nextLoop(changed, { type: 'facts', facts: facts(), heard });
+    expect(needsFacts(old)).toBe(true);
+    const fresh = nextLoop(old, { type: 'facts', facts: facts({ paused: true }), heard: old.heard });
+    expect(needsFacts(fresh)).toBe(false);
+    expect(decideLoop(fresh, nowMs)).toMatchObject({ why: 'paused' });
+  });
+});
+
 const signal: fc.Arbitrary<LoopEvent> = fc.oneof(
   fc.integer({ min: 900, max: 1300 }).map(rows),
   fc.integer({ min: -10, max: 0 }).map((hours) => due(hours * hourMs)),
