@@ -36,7 +36,12 @@ describe('random numbers', () => {
   it('are uniform', () => {
     const random = createRandom(1);
     const counts = new Array<number>(10).fill(0);
-    for (let i = 0; i < 100_000; i += 1) counts[random.below(10)] = (counts[random.below(10)] ?? 0) + 1;
+    for (let i = 0; i < 100_000; i += 1) {
+      const drawn = random.below(10);
+      counts[drawn] = (counts[drawn] ?? 0) + 1;
+    }
+    const chiSquare = counts.reduce((total, count) => total + (count - 10_000) ** 2 / 10_000, 0);
+    expect(chiSquare).toBeLessThan(27.9); // scipy.stats.chi2.ppf(0.999, 9)
     let sum = 0;
     for (let i = 0; i < 100_000; i += 1) sum += random.uniform();
     expect(Math.abs(sum / 100_000 - 0.5)).toBeLessThan(5 * Math.sqrt(1 / 12 / 100_000));
