@@ -9,7 +9,7 @@ import { afterAll, describe, expect, test, vi } from 'vitest';
 import type { Scorer, ScoredModel, TrainerHandlers } from '../../adapters/child.js';
 import { createScorer, runTrainer } from '../../adapters/child.js';
 import { startChild } from '../../adapters/fork.js';
-import { entryArguments } from '../../adapters/paths.js';
+import { projectRoot } from '../../adapters/paths.js';
 import type { Digest } from '../../domain/artifact.js';
 import { Failure } from '../../domain/failures.js';
 import type { TrainSpec } from '../../domain/model.js';
@@ -317,7 +317,17 @@ describe('scorer', slow, () => {
 
   test.runIf(existsSync('/proc/self/stat'))('a parent killed while a model runs takes the scorer with it', async () => {
     const { path, digest } = endlessModel();
-    const parent = spawn(process.execPath, [...entryArguments('test/adapters/parent.ts'), path, digest]);
+    // Forking a child has built dist/, which a plain Node process can import.
+    await open().score(modelOf(2), rows);
+    const feeds = { x: { type: 'float32', dims: [1], data: [0] } };
+    const script = `import { createScorer } from ${JSON.stringify(join(projectRoot, 'dist/adapters/child.js'))};
+      const scorer = createScorer({ deadlineMs: 60000, memoryLimitMb: 2000 });
+      const feeds = ${JSON.stringify(feeds)};
+      feeds.x.data = Float32Array.from(feeds.x.data);
+      const answer = scorer.run(${JSON.stringify({ path, digest })}, feeds);
+      console.log(scorer.pid);
+      await answer;`;
+    const parent = spawn(process.execPath, ['--input-type=module', '-e', script]);
     const pid = await new Promise<number>((resolve) => parent.stdout.once('data', (text) => resolve(Number(text))));
     await sleep(700);
     expect(alive(pid)).toBe(true);
