@@ -16,7 +16,7 @@ export interface DbOptions {
   max?: number;
   /** Shown in pg_stat_activity. Default `perennial`. */
   name?: string;
-  /** Called when an idle connection dies. Default: nothing; the pool replaces it. */
+  /** Called when a connection dies. Default: nothing; the pool replaces it. */
   onError?: (error: Error) => void;
 }
 
@@ -43,7 +43,10 @@ export function createDb(url: string, options: DbOptions = {}): { db: Db; close(
     keepAlive: true,
     options: '-c timezone=UTC',
   });
-  pool.on('error', options.onError ?? (() => undefined));
+  const onError = options.onError ?? (() => undefined);
+  pool.on('error', onError);
+  // the pool listens to idle connections only: one that dies in a transaction would end the process
+  pool.on('connect', (client) => client.on('error', onError));
   return { db: drizzle(pool) as Db, close: () => pool.end() };
 }
 

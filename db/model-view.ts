@@ -155,12 +155,7 @@ export interface AliasMove {
 }
 
 /** Who was champion when: the moves of a model's names, the latest first. @throws Failure `NotFound` */
-export async function aliasHistory(
-  tx: Tx,
-  project: string,
-  name: string,
-  page: PageRequest,
-): Promise<Page<AliasMove>> {
+export async function aliasHistory(tx: Tx, project: string, name: string, page: PageRequest): Promise<Page<AliasMove>> {
   const [before] = readCursor(page, [0]) ?? [2_147_483_647];
   const model = await row<{ id: string }>(tx, sql`select id from model where project = ${project} and name = ${name}`);
   if (model === null) throw new Failure('NotFound', `there is no model ${name}`);

@@ -259,19 +259,13 @@ async function presentVersion(tx: Tx, model: string): Promise<number | null> {
 }
 
 async function lockModel(tx: Tx, model: string): Promise<ModelRow> {
-  const held = await row<ModelRow>(
-    tx,
-    sql`select id, project, name from model where id = ${model} for no key update`,
-  );
+  const held = await row<ModelRow>(tx, sql`select id, project, name from model where id = ${model} for no key update`);
   if (held === null) throw new Failure('NotFound', `there is no model ${model}`);
   return held;
 }
 
 async function modelId(tx: Tx, project: string, name: string): Promise<string> {
-  const found = await row<{ id: string }>(
-    tx,
-    sql`select id from model where project = ${project} and name = ${name}`,
-  );
+  const found = await row<{ id: string }>(tx, sql`select id from model where project = ${project} and name = ${name}`);
   if (found === null) throw new Failure('NotFound', `there is no model ${name}`);
   return found.id;
 }

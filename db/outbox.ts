@@ -108,7 +108,7 @@ function claim(tx: Tx): Promise<OutboxMessage | null> {
         and not exists (
           select 1 from outbox e
           where e.sent_at is null and e.workflow_id = m.workflow_id
-            and (e.number < m.number or (e.kind = 'start' and m.kind = 'signal'))
+            and (e.kind = 'start' and m.kind = 'signal' or e.kind = m.kind and e.number < m.number)
         )
       order by number limit 1
       for update of m skip locked`,

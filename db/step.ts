@@ -105,10 +105,7 @@ export async function failStep(
  */
 export async function fenceHolds(tx: Tx, step: StepKey & { fence: number }): Promise<void> {
   // the run first, and as strongly as later statements of the transaction may need it
-  await row(
-    tx,
-    sql`select 1 from run where id = (select run from step where ${isStep(step)}) for no key update`,
-  );
+  await row(tx, sql`select 1 from run where id = (select run from step where ${isStep(step)}) for no key update`);
   const held = await row(tx, sql`select 1 from step where ${isStep(step)} and fence = ${step.fence} for share`);
   if (held === null) throw new Failure('Superseded', 'a newer attempt has taken over this step');
 }

@@ -1,0 +1,147 @@
+import { sql } from 'drizzle-orm';
+import { afterAll, beforeEach, beforeAll, describe, expect, it } from 'vitest';
+import { inTransaction } from '../../db/client.js';
+import { enqueue, sweepOutbox, unsentCount, type NewMessage, type OutboxMessage } from '../../db/outbox.js';
+import { testDatabase, type TestDatabase } from '../support/database.js';
+import { ask, count } from './facts.js';
+
+let base: TestDatabase;
+beforeAll(async () => {
+  base = await testDatabase();
+});
+afterAll(() => base.close());
+beforeEach(() => base.db.execute(sql`delete from outbox`));
+
+const signal = (workflowId: string, payload: NewMessage['payload'], more: Partial<NewMessage> = {}): NewMessage => ({
+  project: 'default',
+  kind: 'signal',
+  workflowId,
+  name: 'rowsArrived',
+  payload,
+  ...more,
+});
+const start = (workflowId: string): NewMessage => ({ ...signal(workflowId, {}), kind: 'start', taskQueue: 'flow' });
+
+function recorder(answer: (message: OutboxMessage) => 'sent' | 'gone' = () => 'sent') {
+  const seen: OutboxMessage[] = [];
+  const send = async (message: OutboxMessage) => {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    const result = answer(message);
+    seen.push(message);
+    return result;
+  };
+  return { seen, send };
+}
+
+describe('outbox', () => {
+  it('keeps nothing of a transaction that was rolled back', async () => {
+    const work = inTransaction(base.db, async (tx) => {
+      await enqueue(tx, signal('w1', 1));
+      throw new Error('no');
+    });
+    await expect(work).rejects.toThrow('no');
+    expect(await unsentCount(base.db)).toBe(0);
+  });
+
+  it('replaces the payload of an unsent message with the same key, and starts a new one after it was sent', async () => {
+    for (const payload of [1, 2, 3]) await enqueue(base.db, signal('w1', payload, { coalesceKey: 'k' }));
+    expect(await unsentCount(base.db)).toBe(1);
+    const { seen, send } = recorder();
+    await sweepOutbox(base.db, send);
+    await enqueue(base.db, signal('w1', 4, { coalesceKey: 'k' }));
+    await sweepOutbox(base.db, send);
+    expect(seen.map((message) => message.payload)).toEqual([3, 4]);
+  });
+
+  it('loses no payload that coalesces while the message is being sent', async () => {
+    await enqueue(base.db, signal('w1', 1, { coalesceKey: 'k' }));
+    const { seen, send } = recorder();
+    let late: Promise<void> | undefined;
+    await sweepOutbox(base.db, async (message) => {
+      late ??= enqueue(base.db, signal('w1', 2, { coalesceKey: 'k' }));
+      return send(message);
+    });
+    await late;
+    await sweepOutbox(base.db, send);
+    expect(seen.at(-1)?.payload).toBe(2);
+    expect(await unsentCount(base.db)).toBe(0);
+  });
+
+  it('sends each message once and in order per workflow, with several sweepers', async () => {
+    for (let n = 0; n < 60; n += 1) await enqueue(base.db, signal(`w${n % 5}`, n));
+    const { seen, send } = recorder();
+    await Promise.all([1, 2, 3, 4].map(() => sweepOutbox(base.db, send)));
+    await sweepOutbox(base.db, send);
+    expect(seen.map((message) => message.payload).sort((a, b) => Number(a) - Number(b))).toEqual([...Array(60).keys()]);
+    for (let workflow = 0; workflow < 5; workflow += 1) {
+      const order = seen
+        .filter((message) => message.workflowId === `w${workflow}`)
+        .map((message) => Number(message.payload));
+      expect(order).toEqual([...order].sort((a, b) => a - b));
+    }
+  });
+
+  it('holds back later messages of a workflow while an earlier one fails, and no other workflow', async () => {
+    await enqueue(base.db, signal('w1', 1));
+    await enqueue(base.db, signal('w1', 2));
+    await enqueue(base.db, signal('w2', 3));
+    const { seen, send } = recorder((message) => {
+      if (message.payload === 1) throw new Error('temporal is away');
+      return 'sent';
+    });
+    expect(await sweepOutbox(base.db, send)).toEqual({ sent: 1, failed: 1 });
+    expect(seen.map((message) => message.payload)).toEqual([3]);
+    const [held] = await ask(
+      base.db,
+      sql`select attempts, last_error, next_attempt_at > now() as later from outbox where payload = '1'`,
+    );
+    expect(held).toEqual({ attempts: 1, last_error: 'temporal is away', later: true });
+    await base.db.execute(sql`update outbox set next_attempt_at = now()`);
+    const after = recorder();
+    await sweepOutbox(base.db, after.send);
+    expect(after.seen.map((message) => message.payload)).toEqual([1, 2]);
+  });
+
+  it('lets a signal wait for the start of its workflow, even one written later', async () => {
+    await enqueue(base.db, signal('w1', 1));
+    await enqueue(base.db, start('w1'));
+    const { seen, send } = recorder();
+    await base.db.execute(sql`update outbox set next_attempt_at = now() + interval '1 hour' where kind = 'start'`);
+    await sweepOutbox(base.db, send);
+    expect(seen).toEqual([]);
+    await base.db.execute(sql`update outbox set sent_at = now() where kind = 'start'`);
+    await sweepOutbox(base.db, send);
+    expect(seen.map((message) => message.kind)).toEqual(['signal']);
+  });
+
+  it('does not wait in a circle when a signal was written before the start of its workflow', async () => {
+    await enqueue(base.db, signal('w1', 1));
+    await enqueue(base.db, start('w1'));
+    const { seen, send } = recorder();
+    await sweepOutbox(base.db, send);
+    expect(seen.map((message) => message.kind)).toEqual(['start', 'signal']);
+  });
+
+  it('sends again with the same id after a crash between the send and its mark', async () => {
+    await enqueue(base.db, signal('w1', 1));
+    const { seen, send } = recorder();
+    const dying = sweepOutbox(base.db, async (message) => {
+      await send(message);
+      await base.db.execute(sql`select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = current_database() and pid <> pg_backend_pid() and state = 'idle in transaction'`);
+      return 'sent';
+    });
+    await expect(dying).rejects.toMatchObject({ failure: 'Unavailable' });
+    expect(await unsentCount(base.db)).toBe(1);
+    await sweepOutbox(base.db, send);
+    expect(seen).toHaveLength(2);
+    expect(seen[0]!.id).toBe(seen[1]!.id);
+    expect(await unsentCount(base.db)).toBe(0);
+  });
+
+  it('is done with a message whose workflow is gone', async () => {
+    await enqueue(base.db, signal('w1', 1));
+    await sweepOutbox(base.db, recorder(() => 'gone').send);
+    expect(await count(base.db, 'outbox', sql`gone and sent_at is not null`)).toBe(1);
+  });
+});
