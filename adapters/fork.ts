@@ -9,11 +9,11 @@ import { entryArguments } from './paths.js';
 const memoryPollMs = 200;
 const stderrKept = 2000;
 const inherited = ['PATH', 'HOME', 'TMPDIR', 'TZ', 'LD_LIBRARY_PATH', 'CUDA_VISIBLE_DEVICES', 'PERENNIAL_PREBUILT'];
-const inheritedByTests = ['NODE_ENV', 'PERENNIAL_HOLD', 'PERENNIAL_HOME'];
 
 export interface ChildOptions {
   /** Resident memory, in MiB; above it the child is killed (watched where /proc exists). */
   memoryLimitMb: number;
+  /** Added to the short list that a child gets of our own environment. */
   env?: Record<string, string>;
   /** Called with the child's pid when it starts and when it has ended. */
   onChild?: (pid: number, alive: boolean) => void;
@@ -29,8 +29,7 @@ export interface Child {
 }
 
 function environment(extra: Record<string, string> = {}): NodeJS.ProcessEnv {
-  const names = process.env['NODE_ENV'] === 'test' ? [...inherited, ...inheritedByTests] : inherited;
-  const entries = names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]));
+  const entries = inherited.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]));
   // A parent that runs from dist/ was built; its children run the same code and need not look for changes.
   const built = import.meta.url.includes('/dist/') ? { PERENNIAL_PREBUILT: '1' } : {};
   return { ...Object.fromEntries(entries), LANG: 'C.UTF-8', ...built, ...extra };
