@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { Failure } from '../../domain/failures.js';
 import type { TrainSpec } from '../../domain/model.js';
 import { flopsPerStep, parseTrainerParams, trainerParameters } from '../../domain/trainers.js';
+import { probeProvider } from '../../ml/provider.js';
 import { createBatches, learningRate, permutation, planOf } from '../../ml/trainers/batches.js';
 import type { FitState } from '../../ml/trainers/checkpoint.js';
 import { decodeCheckpoint, encodeCheckpoint, resumeFrom } from '../../ml/trainers/checkpoint.js';
@@ -136,9 +137,25 @@ describe('what goes wrong', () => {
     await expect(fit({ ...spec, rows: 0 }, none)).rejects.toMatchObject({ failure: 'NoLabels' });
   });
 
-  test('a provider that is not there is Unavailable', async () => {
+  test('a provider that is not there is Unavailable', async ({ skip }) => {
+    skip((await probeProvider('cuda')).ok, 'CUDA is here');
     await expect(fit({ ...spec, provider: 'cuda' }, data)).rejects.toMatchObject({ failure: 'Unavailable' });
   });
+});
+
+test('a batch larger than the rows is one step an epoch; a constant target is learnt as it is', async () => {
+  const params = { epochs: 3, batch: 64 };
+  const spec = trainSpec({ task: 'regression', rows: 5, width: 2, outputs: 1, params });
+  expect(planOf(5, spec.params)).toEqual({ rows: 5, batch: 5, stepsPerEpoch: 1, epochs: 3, totalSteps: 3 });
+  const state = await fit(spec, { x: toyData(5, 2, 0).x, y: new Float32Array(5).fill(12) });
+  expect(state.target).toEqual({ mean: 12, scale: 1 });
+  expect(Math.abs(state.p[2]!)).toBeLessThan(0.1);
+});
+
+test('providers are probed: the CPU runs, another answers with a reason', async () => {
+  expect(await probeProvider('cpu')).toEqual({ ok: true, reason: '' });
+  const cuda = await probeProvider('cuda');
+  expect(cuda.ok === (cuda.reason === '')).toBe(true);
 });
 
 test('every epoch is a permutation, a function of seed and epoch', () => {
