@@ -44,6 +44,8 @@ interface Relation {
 }
 
 const namedKeys = 20;
+/** Names that our own SQL uses beside those of the data. */
+const reservedNames = /^__(row|part|key|last|label|bad|texts|same\d+)$/i;
 
 async function writeAll(file: FileHandle, parts: Buffer[]): Promise<void> {
   for (const part of parts) {
@@ -140,7 +142,8 @@ async function countRows(session: DuckSession, relation: Relation): Promise<numb
 
 async function write(session: DuckSession, relation: Relation, options: ParseOptions): Promise<ParsedRows> {
   const { columns, clean: cleaned } = relation;
-  if (columns.some((name) => name === '__row')) wrongFormat('a column may not be named __row');
+  const reserved = columns.find((name) => reservedNames.test(name));
+  if (reserved !== undefined) wrongFormat(`a column may not be named ${reserved}`);
   if (!columns.includes(options.key)) {
     throw new Failure(
       'KeyColumnMissing',

@@ -64,7 +64,7 @@ async function topOf(session: DuckSession, raw: string, name: string): Promise<{
   const cell = identifier(name);
   return session.query(
     `SELECT ${cell} AS value, count(*) AS count FROM ${raw} WHERE ${cell} IS NOT NULL
-     GROUP BY ${cell} ORDER BY count DESC, value LIMIT ${topValues}`,
+     GROUP BY ${cell} ORDER BY 2 DESC, 1 LIMIT ${topValues}`,
   );
 }
 

@@ -78,7 +78,7 @@ export async function split(deps: DatasetDeps, input: StepInput): Promise<SplitR
   return inScratch(deps.config.scratch, (folder) =>
     deps.duck.session({ exact: true, signal: currentStep().signal }, async (session) => {
       const part = await partExpression(session, file, document.dataset.key, document.split);
-      const select = `SELECT ${key} AS key, ${part} AS part FROM ${file} ORDER BY key`;
+      const select = `SELECT ${key} AS key, ${part} AS part FROM ${file} ORDER BY 1`;
       const { digest } = await putSelect(deps, session, select, folder);
       const rows = await session.query<{ part: SplitPart; n: number }>(
         `SELECT part, count(*) AS n FROM (${select}) GROUP BY part`,

@@ -58,13 +58,13 @@ export async function labelFacts(session: DuckSession, raw: string, schema: Sche
   const joined = `${raw} AS raw LEFT JOIN resolved ON raw.${identifier(schema.key)} = resolved.key`;
   const sources = await session.query<{ source: LabelSource; n: number }>(
     `SELECT CASE WHEN ${label} IS NOT NULL THEN 'given' ELSE resolved.source END AS source, count(*) AS n
-     FROM ${joined} WHERE coalesce(${label}, resolved.label) IS NOT NULL GROUP BY source`,
+     FROM ${joined} WHERE coalesce(${label}, resolved.label) IS NOT NULL GROUP BY 1`,
   );
   const counts = Object.fromEntries(labelSources.map((source) => [source, 0])) as Record<LabelSource, number>;
   for (const { source, n } of sources) counts[source] = n;
   const classes = await session.query<{ label: string; n: number }>(
     `SELECT coalesce(${label}, resolved.label) AS label, count(*) AS n FROM ${joined}
-     WHERE coalesce(${label}, resolved.label) IS NOT NULL GROUP BY 1 ORDER BY n DESC, label LIMIT 50`,
+     WHERE coalesce(${label}, resolved.label) IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 50`,
   );
   return { labelled: Object.values(counts).reduce((sum, n) => sum + n, 0), counts, classes };
 }

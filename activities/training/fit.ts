@@ -91,7 +91,7 @@ export async function trainClasses(
   signature: Signature,
 ): Promise<Map<string, number>> {
   const rows = await session.query<{ label: string; n: number }>(
-    `SELECT typed.${identifier(place.schema.label)} AS label, count(*) AS n ${trainRows(place, signature, true)} GROUP BY label ORDER BY label`,
+    `SELECT typed.${identifier(place.schema.label)} AS label, count(*) AS n ${trainRows(place, signature, true)} GROUP BY 1 ORDER BY 1`,
   );
   const numeric = rows.every(({ label }) => /^-?\d+(\.\d+)?$/.test(label));
   if (numeric) rows.sort((a, b) => Number(a.label) - Number(b.label) || (a.label < b.label ? -1 : 1));
