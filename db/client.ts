@@ -2,7 +2,8 @@
 // which must reach neither a log nor a client.
 import { is, sql, type SQL } from 'drizzle-orm';
 import { drizzle, type NodePgDatabase, type NodePgQueryResultHKT } from 'drizzle-orm/node-postgres';
-import { PgTransaction, type PgDatabase } from 'drizzle-orm/pg-core';
+import { PgDialect, PgTransaction, type PgDatabase } from 'drizzle-orm/pg-core';
+import { createHash } from 'node:crypto';
 import pg from 'pg';
 import { Failure } from '../domain/failures.js';
 import type { Json } from '../domain/json.js';
@@ -50,6 +51,7 @@ export function createDb(url: string, options: DbOptions = {}): { db: Db; close(
   return { db: drizzle(pool) as Db, close: () => pool.end() };
 }
 
+const dialect = new PgDialect();
 const retryable = new Set(['40001', '40P01']);
 
 /**
@@ -89,6 +91,21 @@ export async function rows<T>(tx: Tx, statement: SQL): Promise<T[]> {
 /** Runs one statement that gives at most one row. @throws as `rows` */
 export async function row<T>(tx: Tx, statement: SQL): Promise<T | null> {
   return (await rows<T>(tx, statement))[0] ?? null;
+}
+
+/**
+ * As `row`, prepared once per connection: for the statements whose planning costs more than their work. Their text must
+ * not vary with their values.
+ */
+export async function preparedRow<T>(tx: Tx, statement: SQL): Promise<T | null> {
+  try {
+    const query = dialect.sqlToQuery(statement);
+    const name = `p_${createHash('sha256').update(query.sql).digest('hex').slice(0, 24)}`;
+    const result = await tx._.session.prepareQuery(query, undefined, name, false).execute();
+    return ((result as pg.QueryResult).rows[0] as T | undefined) ?? null;
+  } catch (error) {
+    throw asFault(error);
+  }
 }
 
 /** Runs one statement that gives exactly one row. @throws as `rows`; Failure `Internal` when there is none */

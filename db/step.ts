@@ -6,7 +6,7 @@ import { Failure } from '../domain/failures.js';
 import type { Json } from '../domain/json.js';
 import type { StepStatus } from '../domain/run.js';
 import { stepOwner } from './artifact.js';
-import { json, row, type Tx } from './client.js';
+import { json, preparedRow, row, type Tx } from './client.js';
 
 export interface StepKey {
   workflowId: string;
@@ -24,7 +24,7 @@ export async function beginStep(
   tx: Tx,
   step: StepKey & { run: string; node: string; worker: string; attempt: number },
 ): Promise<{ fence: number; finished: { result: Json } | null }> {
-  const begun = await row<{ fence: number; status: StepStatus; result: Json }>(
+  const begun = await preparedRow<{ fence: number; status: StepStatus; result: Json }>(
     tx,
     sql`with held as (
         select id from run where id = ${step.run} and finished_at is null for no key update
@@ -194,7 +194,7 @@ async function writeStep(
   step: StepKey & { fence: number },
   { set, event, data, also = sql`` }: StepWrite,
 ): Promise<boolean> {
-  const written = await row(
+  const written = await preparedRow(
     tx,
     sql`with held as (
         select id from run where id = (select run from step where ${isStep(step)}) for no key update
