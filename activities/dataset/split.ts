@@ -39,7 +39,8 @@ export function partCell(seed: number, text: string, shares: Shares): string {
  */
 async function timePart(session: DuckSession, file: string, column: string, shares: Shares): Promise<string> {
   const at = identifier(column);
-  const cut = (share: number) => `quantile_disc(${at}, ${sqlLiteral(share)})`;
+  // 1 - 0.2 - 0.1 is a little more than 0.7: such a little must not take another row.
+  const cut = (share: number) => `quantile_disc(${at}, ${sqlLiteral(Number(share.toFixed(12)))})`;
   const trained = Math.max(0, 1 - shares.holdout - shares.validation);
   const [cuts] = await session.query<{ first: string | null; second: string | null; type: string }>(
     `SELECT ${cut(trained)}::VARCHAR AS first, ${cut(1 - shares.holdout)}::VARCHAR AS second, any_value(typeof(${at})) AS type FROM ${file}`,

@@ -1,12 +1,15 @@
 import { mkdirSync, writeFileSync, symlinkSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { mergeLabels } from '../../activities/dataset/merge.js';
 import { partCell, partOf } from '../../activities/dataset/split.js';
 import { readInputs } from '../../adapters/inputs.js';
 import { sqlList } from '../../adapters/duckdb.js';
 import { datasetOf, getDatasetVersion, latestDatasetVersion } from '../../db/dataset.js';
 import { labelsOf } from '../../db/labeling.js';
 import type { Profile } from '../../domain/dataset.js';
+import type { Json } from '../../domain/json.js';
 import type { FittedFeatures } from '../../domain/model.js';
 import { toModelInputs } from '../../domain/signature.js';
 import { featuriseReference } from '../../ml/features/reference.js';
@@ -394,7 +397,7 @@ describe('other splits', () => {
     const day = (row: number) => `2026-01-${String((row % 20) + 1).padStart(2, '0')}`;
     world.write(
       'times.csv',
-      csv(200, (row) => ({ d: row === 7 ? '' : day(row) })),
+      csv(201, (row) => ({ d: row === 200 ? '' : day(row) })),
     );
     const done = await world.run(
       documentOf('times', {
@@ -403,13 +406,51 @@ describe('other splits', () => {
       }),
     );
     const parts = new Map((await world.rows(done.split.split)).map((row) => [row['key'], row['part']]));
-    for (let row = 0; row < 200; row++) {
-      const of = row === 7 ? 0 : (row % 20) + 1;
+    for (let row = 0; row < 201; row++) {
+      const of = row === 200 ? 0 : (row % 20) + 1;
       expect(parts.get(`k${row}`)).toBe(of > 16 ? 'holdout' : of > 14 ? 'validation' : 'train');
     }
   });
 });
 
-it('there are no labels of people yet', async () => {
-  expect(await labelsOf(world.db, (await datasetOf(world.db, 'default', 'first')).id)).toEqual([]);
+it('labels of people make a new version, and never replace given ones', async () => {
+  world.write('people.csv', csv(100));
+  const document = documentOf('people', fileSource('people.csv'));
+  const done = await world.run(document);
+  if (done.validate.kind !== 'ok') throw new Error('not ok');
+  const dataset = await datasetOf(world.db, 'default', 'people');
+  const input = {
+    context: done.context,
+    node: 'label',
+    candidate: 0,
+    inputs: { validate: done.validate as unknown as Json },
+  };
+  const merge = () =>
+    world.runStep('label', done.context, () => mergeLabels(world.deps, input, { batch: null, counts: null }));
+  expect(await merge()).toMatchObject({ dataset: done.validate.dataset, file: done.validate.file, labelled: 80 });
+  for (const [key, label] of [
+    ['k0', '1'],
+    ['k5', "it's"],
+    ['k1', '0'],
+    ['gone', '1'],
+  ] as const) {
+    await world.db.execute(
+      sql`insert into label (dataset, key, label, source, annotators) values (${dataset.id}, ${key}, ${label}, 'human', '["kim"]'::jsonb)`,
+    );
+  }
+  const merged = await merge();
+  expect(merged.labelled).toBe(82);
+  expect(await merge()).toEqual(merged);
+  const rows = new Map((await world.rows(merged.file)).map((row) => [row['id'], row['y']]));
+  expect([rows.get('k0'), rows.get('k5'), rows.get('k1')]).toEqual(['1', "it's", '1']);
+  const version = await getDatasetVersion(world.db, dataset.id, merged.dataset);
+  expect(version).toMatchObject({
+    parents: [done.validate.dataset],
+    annotators: ['kim'],
+    labelCounts: { given: 80, human: 2 },
+  });
+  expect((await labelsOf(world.db, dataset.id)).length).toBe(4);
+  // The next run finds the same rows and labels, and therefore the same version.
+  const next = await world.run(document);
+  expect(next.validate).toMatchObject({ dataset: merged.dataset, labelled: 82 });
 });
