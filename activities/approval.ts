@@ -45,7 +45,12 @@ export function createApprovalActivities({ db, kick }: { db: Db; kick: () => voi
           evidence: { evaluation: input.evidence },
         });
         const kind = input.kind === 'schema' ? 'schema' : 'approval';
-        await recordWaitStep(tx, { run, node: input.stepNode, status: 'waiting', summary: `waits for ${kind} ${opened.id}` });
+        await recordWaitStep(tx, {
+          run,
+          node: input.stepNode,
+          status: 'waiting',
+          summary: `waits for ${kind} ${opened.id}`,
+        });
         await setRunWaiting(tx, run, { kind, ...opened }, input.stepNode);
         return opened;
       });

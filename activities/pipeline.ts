@@ -67,7 +67,14 @@ export function createPipelineActivities({ db, client, kick }: PipelineDeps) {
       const workflowId = workflowIds.loop(project, pipeline);
       const coalesceKey = `${workflowId}/trigger`;
       await inTransaction(db, (tx) =>
-        enqueue(tx, { kind: 'signal', workflowId, name: 'trigger', payload: { kind: 'schedule', due }, project, coalesceKey }),
+        enqueue(tx, {
+          kind: 'signal',
+          workflowId,
+          name: 'trigger',
+          payload: { kind: 'schedule', due },
+          project,
+          coalesceKey,
+        }),
       );
       kick();
     },
@@ -96,7 +103,13 @@ async function writeSchedule(client: Client, scheduleId: string, input: Schedule
   };
   const handle = client.schedule.getHandle(scheduleId);
   try {
-    await handle.update((before) => ({ ...before, spec, policies, action, state: { ...before.state, paused: input.paused } }));
+    await handle.update((before) => ({
+      ...before,
+      spec,
+      policies,
+      action,
+      state: { ...before.state, paused: input.paused },
+    }));
   } catch (error) {
     if (!(error instanceof ScheduleNotFoundError)) throw error;
     await client.schedule.create({ scheduleId, spec, policies, action, state: { paused: input.paused } });

@@ -43,18 +43,26 @@ export function createRunActivities({ db, kick }: { db: Db; kick: () => void }) 
       if (typeof input.pipeline !== 'string') throw new Failure('InvalidRequest', 'the input needs a pipeline');
       const workflowId = Context.current().info.workflowExecution?.workflowId ?? '';
       return inTransaction(db, async (tx) => {
-        const run = input.run ?? (await openRun(tx, {
-          project: input.project,
-          pipeline: input.pipeline,
-          startKey: workflowId,
-          trigger: 'cli',
-          overrides: input.overrides ?? {},
-          startedBy: 'temporal',
-          verified: false,
-          workflowId,
-        })).id;
+        const run =
+          input.run ??
+          (
+            await openRun(tx, {
+              project: input.project,
+              pipeline: input.pipeline,
+              startKey: workflowId,
+              trigger: 'cli',
+              overrides: input.overrides ?? {},
+              startedBy: 'temporal',
+              verified: false,
+              workflowId,
+            })
+          ).id;
         const { context, document } = await runSpecification(tx, run);
-        await setRunPlan(tx, run, planRun(document).map(({ name, when, skipReason }) => ({ name, skipReason: when ? null : skipReason })));
+        await setRunPlan(
+          tx,
+          run,
+          planRun(document).map(({ name, when, skipReason }) => ({ name, skipReason: when ? null : skipReason })),
+        );
         return { context, document };
       });
     },
@@ -62,7 +70,12 @@ export function createRunActivities({ db, kick }: { db: Db; kick: () => void }) 
     /** Writes the end and tells the loop, in one transaction; a second call changes nothing. */
     async closeRun(input: CloseRunInput): Promise<void> {
       await inTransaction(db, (tx) =>
-        writeEnd(tx, { run: input.run, status: input.status, failure: input.failure, ...(input.verdict ? { verdict: input.verdict } : {}) }),
+        writeEnd(tx, {
+          run: input.run,
+          status: input.status,
+          failure: input.failure,
+          ...(input.verdict ? { verdict: input.verdict } : {}),
+        }),
       );
       kick();
     },

@@ -66,12 +66,19 @@ interface RecorderDeps {
 export async function holdPoint(config: Pick<Config, 'hold' | 'home'>, step: string, point: string): Promise<void> {
   if (config.hold?.step !== step || config.hold.point !== point) return;
   const file = join(config.home, 'hold', `${step}.${point}`);
-  const exists = () => stat(file).then(
-    () => true,
-    () => false,
-  );
+  const exists = () =>
+    stat(file).then(
+      () => true,
+      () => false,
+    );
   // A file `<step>.<point>.done` says that the test has had its turn: the next attempt passes.
-  if (await stat(`${file}.done`).then(() => true, () => false)) return;
+  if (
+    await stat(`${file}.done`).then(
+      () => true,
+      () => false,
+    )
+  )
+    return;
   await mkdir(join(config.home, 'hold'), { recursive: true });
   await writeFile(file, String(process.pid));
   while (await exists()) await delay(20);
@@ -123,11 +130,18 @@ async function recorded(
   const { run } = input.context;
   let fence = 0;
   try {
-    const begun = await beginStep(deps.db, { ...key, run, node: input.node, worker: deps.worker, attempt: info.attempt });
+    const begun = await beginStep(deps.db, {
+      ...key,
+      run,
+      node: input.node,
+      worker: deps.worker,
+      attempt: info.attempt,
+    });
     if (begun.finished) return begun.finished.result;
     fence = begun.fence;
     const step = makeStep(deps, context, input, key, fence);
-    const result = (await beating(context, step, () => withStep(step, () => heldWork(step, work)))) as Json & StepResultBase;
+    const result = (await beating(context, step, () => withStep(step, () => heldWork(step, work)))) as Json &
+      StepResultBase;
     await finishStep(deps.db, { ...key, run, node: input.node, fence, result, summary: result.summary });
     return result;
   } catch (error) {

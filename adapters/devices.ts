@@ -11,7 +11,10 @@ export interface FoundDevices {
 }
 
 /** Devices by their order, MIG slices by their UUID. Never throws: no tool means no device. */
-export async function findDevices(config: Pick<Config, 'gpu'>, visible = process.env['CUDA_VISIBLE_DEVICES']): Promise<FoundDevices> {
+export async function findDevices(
+  config: Pick<Config, 'gpu'>,
+  visible = process.env['CUDA_VISIBLE_DEVICES'],
+): Promise<FoundDevices> {
   if (config.gpu.devices) return { devices: config.gpu.devices, reason: 'named in PERENNIAL_GPU_DEVICES' };
   if (visible !== undefined) {
     return { devices: visible.split(',').filter((name) => name !== ''), reason: 'named in CUDA_VISIBLE_DEVICES' };

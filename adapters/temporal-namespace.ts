@@ -32,7 +32,7 @@ async function ensureExists(connection: Connection, namespace: string): Promise<
     await connection.workflowService
       .registerNamespace({
         namespace,
-        workflowExecutionRetentionPeriod: { seconds: retentionDays * 86_400 as unknown as never, nanos: 0 },
+        workflowExecutionRetentionPeriod: { seconds: (retentionDays * 86_400) as unknown as never, nanos: 0 },
       })
       .catch((cause: unknown) => {
         if (codeOf(cause) !== alreadyExists) throw cause;
@@ -58,8 +58,12 @@ export async function ensureNamespace(connection: Connection, namespace: string)
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     const commands = namespaceCommands(namespace).join('\n  ');
-    throw new Failure('Unavailable', `Temporal's namespace is not ready (${reason}). An operator can run:\n  ${commands}`, {
-      cause: error,
-    });
+    throw new Failure(
+      'Unavailable',
+      `Temporal's namespace is not ready (${reason}). An operator can run:\n  ${commands}`,
+      {
+        cause: error,
+      },
+    );
   }
 }

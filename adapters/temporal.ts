@@ -101,7 +101,12 @@ async function start(client: Client, message: Message): Promise<void> {
   });
 }
 
-async function decide(client: Client, workflowId: string, decision: Json, decisionId: string): Promise<DecisionOutcome> {
+async function decide(
+  client: Client,
+  workflowId: string,
+  decision: Json,
+  decisionId: string,
+): Promise<DecisionOutcome> {
   try {
     const handle = client.workflow.getHandle(workflowId);
     const answer = await handle.executeUpdate<Json, [Json]>('decide', { args: [decision], updateId: decisionId });
@@ -117,7 +122,8 @@ async function decide(client: Client, workflowId: string, decision: Json, decisi
 
 function refused(error: WorkflowUpdateFailedError): DecisionOutcome {
   let cause: unknown = error.cause;
-  while (cause instanceof Error && !(cause instanceof ApplicationFailure && isFailureName(cause.type))) cause = cause.cause;
+  while (cause instanceof Error && !(cause instanceof ApplicationFailure && isFailureName(cause.type)))
+    cause = cause.cause;
   if (cause instanceof ApplicationFailure && isFailureName(cause.type)) {
     return { kind: 'refused', failure: cause.type, detail: cause.message };
   }

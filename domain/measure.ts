@@ -34,7 +34,13 @@ export function answersOf(
   const rows = labels.length;
   if (task === 'regression') {
     const truth = Float64Array.from(labels, Number);
-    return { task, classes: [], truth, predicted: Float64Array.from(outputs.value ?? []), probabilities: new Float64Array(0) };
+    return {
+      task,
+      classes: [],
+      truth,
+      predicted: Float64Array.from(outputs.value ?? []),
+      probabilities: new Float64Array(0),
+    };
   }
   const index = new Map(classes.map((label, place) => [label, place]));
   const probabilities = new Float64Array(rows * classes.length);
@@ -106,7 +112,13 @@ export function measure(answers: Answers, seed: number, repetitions = 1000): Mea
     } else {
       const statistic = (rows: Uint32Array) => metricOf(name, rowsOf(answers, rows));
       const interval = bootstrapInterval({ n, statistic, seed, repetitions: drawsFor(n, repetitions) });
-      measured[name] = { value, lo: finite(interval?.lo ?? NaN), hi: finite(interval?.hi ?? NaN), n, method: 'bootstrap' };
+      measured[name] = {
+        value,
+        lo: finite(interval?.lo ?? NaN),
+        hi: finite(interval?.hi ?? NaN),
+        n,
+        method: 'bootstrap',
+      };
     }
   }
   return measured;
@@ -130,16 +142,23 @@ export function compareAnswers(
 ): PairedComparison & { test: string } {
   const n = first.truth.length;
   const options = { seed, repetitions: drawsFor(n, 1000) };
-  const right = (answers: Answers) => Float64Array.from(answers.truth, (truth, i) => (truth === answers.predicted[i] ? 1 : 0));
-  const losses = (loss: (answers: Answers) => Float64Array) =>
-    ({ ...compareLosses(loss(first), loss(second), options), test: 'sign-flip' });
+  const right = (answers: Answers) =>
+    Float64Array.from(answers.truth, (truth, i) => (truth === answers.predicted[i] ? 1 : 0));
+  const losses = (loss: (answers: Answers) => Float64Array) => ({
+    ...compareLosses(loss(first), loss(second), options),
+    test: 'sign-flip',
+  });
   if (metric === 'accuracy') return { ...compareAccuracy(right(first), right(second), options), test: 'mcnemar' };
-  if (metric === 'logLoss') return losses(({ truth, probabilities, classes }) => logLosses(truth, probabilities, classes.length));
-  if (metric === 'mae') return losses(({ truth, predicted }) => truth.map((value, i) => Math.abs(value - (predicted[i] ?? NaN))));
+  if (metric === 'logLoss')
+    return losses(({ truth, probabilities, classes }) => logLosses(truth, probabilities, classes.length));
+  if (metric === 'mae')
+    return losses(({ truth, predicted }) => truth.map((value, i) => Math.abs(value - (predicted[i] ?? NaN))));
   const value = metricOf(metric, first) - metricOf(metric, second);
-  const statistic = (rows: Uint32Array) => metricOf(metric, rowsOf(first, rows)) - metricOf(metric, rowsOf(second, rows));
+  const statistic = (rows: Uint32Array) =>
+    metricOf(metric, rowsOf(first, rows)) - metricOf(metric, rowsOf(second, rows));
   const interval = bootstrapInterval({ n, statistic, ...options }) ?? { lo: NaN, hi: NaN };
-  const difference = (swapped: Uint8Array) => metricOf(metric, mixed(first, second, swapped)) - metricOf(metric, mixed(second, first, swapped));
+  const difference = (swapped: Uint8Array) =>
+    metricOf(metric, mixed(first, second, swapped)) - metricOf(metric, mixed(second, first, swapped));
   return { value, ...interval, p: swapTest({ n, difference, seed, repetitions: drawsFor(n, 999) }), test: 'swap' };
 }
 

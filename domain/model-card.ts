@@ -19,7 +19,8 @@ const cell = (text: string): string => text.replace(/[|\r\n]/g, ' ');
 
 function metricRows(metrics: MeasuredMetrics): string[] {
   return Object.entries(metrics).map(
-    ([name, { value, lo, hi, n, method }]) => `| ${name} | ${number(value)} | ${number(lo)} to ${number(hi)} | ${n} | ${method} |`,
+    ([name, { value, lo, hi, n, method }]) =>
+      `| ${name} | ${number(value)} | ${number(lo)} to ${number(hi)} | ${n} | ${method} |`,
   );
 }
 
@@ -30,7 +31,12 @@ function table(head: string[], rows: string[]): string[] {
 
 function facts(values: Json | undefined): string[] {
   if (typeof values !== 'object' || values === null || Array.isArray(values)) return ['none', ''];
-  return [...Object.entries(values).map(([name, value]) => `- ${name}: ${cell(typeof value === 'string' ? value : JSON.stringify(value))}`), ''];
+  return [
+    ...Object.entries(values).map(
+      ([name, value]) => `- ${name}: ${cell(typeof value === 'string' ? value : JSON.stringify(value))}`,
+    ),
+    '',
+  ];
 }
 
 /** Markdown. Depends on nothing but its input. */
@@ -40,7 +46,8 @@ export function modelCard({ context, digest, details, evaluation, verdict }: Mod
     return `| ${cell(slice.column)} = ${cell(slice.value)} | ${slice.n} | ${values.join(', ')} |`;
   });
   const classes = evaluation.perClass.map(
-    (report) => `| ${cell(report.label)} | ${number(report.precision)} | ${number(report.recall)} | ${number(report.f1)} | ${report.support} |`,
+    (report) =>
+      `| ${cell(report.label)} | ${number(report.precision)} | ${number(report.recall)} | ${number(report.f1)} | ${report.support} |`,
   );
   return [
     `# ${context.pipeline}, candidate of run ${context.number}`,

@@ -18,14 +18,19 @@ const checkpointEveryMs = 1_000;
 export const cpuDevice: Device = { provider: 'cpu', name: 'cpu', note: '', threads: 1 };
 
 /** Worker options of a pool that computes: `slots` activities at once, training on `device`. */
-export async function hostPool(deps: PoolDeps, host: { slots: number; device: Device; env?: Record<string, string> }): Promise<Pool> {
+export async function hostPool(
+  deps: PoolDeps,
+  host: { slots: number; device: Device; env?: Record<string, string> },
+): Promise<Pool> {
   const { db, config, log } = deps;
   const store = createStore(config.store);
   const artifacts = createArtifacts(store, artifactHooks(db));
   const scratch = join(config.home, 'scratch');
   const duck = createDuck({ threads: 2, memoryLimitMb: 2_048, tempFolder: join(scratch, 'duckdb') });
   const scorer = createScorer({ deadlineMs: scorerDeadlineMs, memoryLimitMb, onChild: deps.onChild('scorer') });
+  const dataset = { db, duck, artifacts, log, config: { sources: config.sources, cwd: process.cwd(), scratch } };
   const training = {
+    ...dataset,
     ...{ db, artifacts, duck, scorer, log, scratch, memoryLimitMb, checkpointEveryMs },
     device: host.device,
     onChild: deps.onChild('trainer'),
@@ -34,7 +39,7 @@ export async function hostPool(deps: PoolDeps, host: { slots: number; device: De
   return {
     options: {
       activities: {
-        ...createDatasetActivities({ db, duck, artifacts, log, config: { sources: config.sources, cwd: process.cwd(), scratch } }),
+        ...createDatasetActivities(dataset),
         ...createLabelingSteps(training),
         ...createTrainingActivities(training),
         ...createModelActivities({ db, artifacts, duck, scorer }),

@@ -46,7 +46,10 @@ function startChores(deps: PoolDeps): () => void {
   const timers = [
     setInterval(deps.kick, sweepEveryMs),
     setInterval(repair, reconcileEveryMs),
-    setInterval(attempt('collector', () => collectArtifacts(deps.db, (digest) => store.remove(digest))), collectEveryMs),
+    setInterval(
+      attempt('collector', () => collectArtifacts(deps.db, (digest) => store.remove(digest))),
+      collectEveryMs,
+    ),
   ];
   return () => timers.forEach((timer) => clearInterval(timer));
 }

@@ -15,7 +15,10 @@ async function chooseDevice({ config, log }: PoolDeps): Promise<{ device: Device
   const probe = await probeProvider('cuda');
   if (!probe.ok) return onCpu(log, `device ${first}, but the cuda provider does not start: ${probe.reason}`);
   log.info({ device: first, reason }, 'gpu.device');
-  return { device: { provider: 'cuda', name: `gpu:${first}`, note: '', threads: 1 }, env: { CUDA_VISIBLE_DEVICES: first } };
+  return {
+    device: { provider: 'cuda', name: `gpu:${first}`, note: '', threads: 1 },
+    env: { CUDA_VISIBLE_DEVICES: first },
+  };
 }
 
 function onCpu(log: PoolDeps['log'], note: string): { device: Device; env: Record<string, string> } {

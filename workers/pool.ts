@@ -54,9 +54,23 @@ export async function runPool(queue: Queue, build: (deps: PoolDeps) => Promise<P
   const config = readConfig();
   const log = createLog(config, queue);
   const { database, temporal: address } = await addresses(config);
-  const quiet = { log() {}, trace() {}, debug() {}, info() {}, warn: forward(log, 'warn'), error: forward(log, 'error') };
-  Runtime.install({ logger: quiet, shutdownSignals: [], telemetryOptions: { logging: { filter: { core: 'ERROR', other: 'ERROR' } } } });
-  const { db, close: closeDb } = createDb(database, { name: `perennial-${queue}`, onError: (error) => log.warn({ err: error }, 'postgres.lost') });
+  const quiet = {
+    log() {},
+    trace() {},
+    debug() {},
+    info() {},
+    warn: forward(log, 'warn'),
+    error: forward(log, 'error'),
+  };
+  Runtime.install({
+    logger: quiet,
+    shutdownSignals: [],
+    telemetryOptions: { logging: { filter: { core: 'ERROR', other: 'ERROR' } } },
+  });
+  const { db, close: closeDb } = createDb(database, {
+    name: `perennial-${queue}`,
+    onError: (error) => log.warn({ err: error }, 'postgres.lost'),
+  });
   const temporal = connectTemporal(address, config.temporal.namespace);
   const deps: PoolDeps = { config, log, db, temporal, kick: kicker(db, temporal, log), onChild: reportChild };
   const connection = await connect(address, log);
@@ -93,6 +107,8 @@ export async function runPool(queue: Queue, build: (deps: PoolDeps) => Promise<P
 
 function forward(log: Log, level: 'warn' | 'error') {
   return (message: string, meta?: Record<string | symbol, unknown>): void => {
+    // The step recorder has logged that already, with its step and its failure's name.
+    if (message === 'Activity failed' || message.startsWith('No workflows registered')) return;
     const error = meta?.['error'];
     log[level]({ message, ...(error ? { err: error } : {}) }, 'temporal.sdk');
   };

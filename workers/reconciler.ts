@@ -32,7 +32,12 @@ export async function reconcile(deps: Deps): Promise<{ loops: number; runs: numb
   for (const run of await liveRuns(deps.db)) {
     if (await isOpen(deps, run.workflowId)) continue;
     const { title } = failures.WorkflowLost;
-    const failure = { type: failureCode('WorkflowLost'), title, detail: `no open workflow ${run.workflowId}`, step: null };
+    const failure = {
+      type: failureCode('WorkflowLost'),
+      title,
+      detail: `no open workflow ${run.workflowId}`,
+      step: null,
+    };
     await inTransaction(deps.db, (tx) => closeRun(tx, { run: run.id, status: 'failed', failure }));
     mended.runs += 1;
   }

@@ -5,7 +5,8 @@ import type { RunFailure } from '../domain/run.js';
 
 function rootCause(error: unknown): unknown {
   let cause = error;
-  while ((cause instanceof ActivityFailure || cause instanceof ChildWorkflowFailure) && cause.cause) cause = cause.cause;
+  while ((cause instanceof ActivityFailure || cause instanceof ChildWorkflowFailure) && cause.cause)
+    cause = cause.cause;
   return cause;
 }
 
@@ -15,14 +16,20 @@ export function namedFailure(error: unknown): { name: FailureName; detail: strin
   if (cause instanceof ApplicationFailure && isFailureName(cause.type)) {
     return { name: cause.type, detail: cause.message };
   }
-  if (error instanceof ActivityFailure) return { name: 'DeadlineExceeded', detail: `${error.activityType}: ${error.message}` };
+  if (error instanceof ActivityFailure)
+    return { name: 'DeadlineExceeded', detail: `${error.activityType}: ${error.message}` };
   return { name: 'Internal', detail: error instanceof Error ? error.message : String(error) };
 }
 
 /** As the run's row and the API tell it. */
 export function runFailure(error: unknown, step: string | null): RunFailure {
   const { name, detail } = namedFailure(error);
-  return { type: failureCode(name), title: failures[name].title, detail: name === 'Internal' ? failures.Internal.title : detail, step };
+  return {
+    type: failureCode(name),
+    title: failures[name].title,
+    detail: name === 'Internal' ? failures.Internal.title : detail,
+    step,
+  };
 }
 
 /** What ends the workflow itself: typed, final. */

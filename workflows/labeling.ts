@@ -75,7 +75,11 @@ async function attend(state: State, input: BatchInput): Promise<void> {
       show(state, input);
       continue;
     }
-    if (workflowInfo().historyLength > mostEvents || workflowInfo().continueAsNewSuggested || state.decisions > mostDecisions) {
+    if (
+      workflowInfo().historyLength > mostEvents ||
+      workflowInfo().continueAsNewSuggested ||
+      state.decisions > mostDecisions
+    ) {
       await condition(allHandlersFinished);
       if (!isClosed(state)) await makeContinueAsNewFunc<typeof labelBatch>()({ ...input, reminded: state.reminded });
       return;

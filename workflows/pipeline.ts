@@ -9,7 +9,15 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import { decideLoop, initialLoop, type LoopDecision, type LoopEvent, type LoopState, needsFacts, nextLoop } from '../domain/loop.js';
+import {
+  decideLoop,
+  initialLoop,
+  type LoopDecision,
+  type LoopEvent,
+  type LoopState,
+  needsFacts,
+  nextLoop,
+} from '../domain/loop.js';
 import { namedFailure } from './fail.js';
 import {
   type LoopInput,
@@ -43,8 +51,9 @@ export async function pipelineLoop(input: LoopInput): Promise<never> {
   for (;;) {
     if (flags.reread || needsFacts(state)) {
       flags.reread = false;
+      const { heard } = state;
       const facts = await flow.readLoopFacts({ project, pipeline });
-      take({ type: 'facts', facts });
+      take({ type: 'facts', facts, heard });
       const { schedule, timezone } = facts.triggers;
       await flow.ensureSchedule({ project, pipeline, schedule, timezone, paused: facts.paused });
     }
@@ -61,7 +70,8 @@ export async function pipelineLoop(input: LoopInput): Promise<never> {
       if (!flags.stirred) return makeContinueAsNewFunc<typeof pipelineLoop>()({ project, pipeline, state });
       continue;
     }
-    const waitMs = decision.untilMs === null ? rereadMs : Math.min(rereadMs, Math.max(0, decision.untilMs - Date.now()));
+    const waitMs =
+      decision.untilMs === null ? rereadMs : Math.min(rereadMs, Math.max(0, decision.untilMs - Date.now()));
     const stirred = await condition(() => flags.stirred || flags.reread, waitMs, { summary: decision.why });
     if (!stirred && waitMs === rereadMs) flags.reread = true;
   }
@@ -102,7 +112,9 @@ function listen(take: (event: LoopEvent) => void, flags: Flags, current: () => L
 }
 
 function show(state: LoopState, why: string): void {
-  setCurrentDetails([`### loop of ${state.pipeline}`, `**${why}**`, `last run: ${state.lastNumber || 'none yet'}`].join('\n\n'));
+  setCurrentDetails(
+    [`### loop of ${state.pipeline}`, `**${why}**`, `last run: ${state.lastNumber || 'none yet'}`].join('\n\n'),
+  );
 }
 
 /** Started by a Schedule: writes the signal `trigger` for the loop and ends. */

@@ -34,11 +34,16 @@ export async function executePlan(plan: Plan, host: PlanHost): Promise<PlanOutco
   const nodes = orderPlan(plan);
   const progress: Progress = { done: new Map(), rounds: new Map(), dropped: new Map(), ended: null };
   while (progress.ended === null) {
-    const ready = nodes.filter((node) => !progress.done.has(node.name) && node.after.every((name) => progress.done.has(name)));
+    const ready = nodes.filter(
+      (node) => !progress.done.has(node.name) && node.after.every((name) => progress.done.has(name)),
+    );
     if (ready.length === 0) break;
     await CancellationScope.cancellable(() => together(ready.map((node) => () => settle(plan, node, host, progress))));
   }
-  const results = Object.fromEntries([...progress.done].filter(([, result]) => result !== null)) as Record<string, Json>;
+  const results = Object.fromEntries([...progress.done].filter(([, result]) => result !== null)) as Record<
+    string,
+    Json
+  >;
   return { results, ended: progress.ended };
 }
 
@@ -61,7 +66,10 @@ async function together(works: (() => Promise<void>)[]): Promise<void> {
 }
 
 async function settle(plan: Plan, node: PlanNode, host: PlanHost, progress: Progress): Promise<void> {
-  if (!node.when || (node.candidate > 0 || node.onFailure === 'drop-candidate') && progress.dropped.has(node.candidate)) {
+  if (
+    !node.when ||
+    ((node.candidate > 0 || node.onFailure === 'drop-candidate') && progress.dropped.has(node.candidate))
+  ) {
     progress.done.set(node.name, null);
     host.note(node, 'skipped', node.skipReason ?? 'the candidate was dropped');
     return;
@@ -79,7 +87,9 @@ async function settle(plan: Plan, node: PlanNode, host: PlanHost, progress: Prog
     if (node.onFailure !== 'drop-candidate' || !host.droppable(error)) throw error;
     progress.dropped.set(node.candidate, error);
     progress.done.set(node.name, null);
-    const candidates = new Set(plan.filter((other) => other.onFailure === 'drop-candidate').map((other) => other.candidate));
+    const candidates = new Set(
+      plan.filter((other) => other.onFailure === 'drop-candidate').map((other) => other.candidate),
+    );
     if (progress.dropped.size === candidates.size) throw error;
   }
 }

@@ -163,7 +163,12 @@ async function askForLabels(state: RunState, node: PlanNode, input: StepInput): 
 
 // People: decisions
 
-async function askForApproval(state: RunState, run: BeginRunResult, input: StepInput, round: number): Promise<StepResult> {
+async function askForApproval(
+  state: RunState,
+  run: BeginRunResult,
+  input: StepInput,
+  round: number,
+): Promise<StepResult> {
   const registered = input.inputs['register'] as { digest: Digest; version: number };
   const policy = run.document.approval;
   if (!policy) return { summary: 'no approval needed' };

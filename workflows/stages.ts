@@ -71,8 +71,11 @@ export class StageTable {
   private show(): void {
     const cells = (text: string) => text.replace(/\|/g, '/').replace(/\s+/g, ' ').slice(0, 200);
     const table = [...this.rows.values()].map(
-      (row) => `| ${marks[row.state]} | ${row.name} | ${row.seconds === null ? '' : `${row.seconds.toFixed(1)} s`} | ${cells(row.note)} |`,
+      (row) =>
+        `| ${marks[row.state]} | ${row.name} | ${row.seconds === null ? '' : `${row.seconds.toFixed(1)} s`} | ${cells(row.note)} |`,
     );
-    setCurrentDetails([`### ${this.title}`, this.headline, '| | step | took | |', '|---|---|---|---|', ...table].join('\n'));
+    setCurrentDetails(
+      [`### ${this.title}`, this.headline, '| | step | took | |', '|---|---|---|---|', ...table].join('\n'),
+    );
   }
 }

@@ -11,7 +11,14 @@ import { Failure } from '../../domain/failures.js';
 import type { Json } from '../../domain/json.js';
 import { type PickCandidate, type PickedTask, pickTasks } from '../../domain/label-pick.js';
 import { allClasses } from '../../domain/measure.js';
-import { type GoldenRows, type ModelInputs, type ModelOutputs, type Signature, sliceInputs } from '../../domain/model.js';
+import {
+  type FittedFeatures,
+  type GoldenRows,
+  type ModelInputs,
+  type ModelOutputs,
+  type Signature,
+  sliceInputs,
+} from '../../domain/model.js';
 import type { PipelineDocument } from '../../domain/pipeline.js';
 import type { StepInput, StepResultBase } from '../../domain/run.js';
 import { featureColumns } from '../../domain/signature.js';
@@ -62,11 +69,20 @@ async function openLabels(deps: LabelingDeps, input: StepInput): Promise<OpenedL
   const { run, project } = input.context;
   const opened = await inTransaction(deps.db, async (tx) => {
     await step.guard(tx);
-    const tasks = picks.map((pick) => ({ ...pick, item: items.get(pick.key) ?? {}, suggestion: suggestions.get(pick.key) ?? null }));
+    const tasks = picks.map((pick) => ({
+      ...pick,
+      item: items.get(pick.key) ?? {},
+      suggestion: suggestions.get(pick.key) ?? null,
+    }));
     const task = document.dataset.task;
     const batch = await openBatch(tx, { run, node: input.node, project, dataset, deadline, classes, task, tasks });
     const since = new Date(Date.parse(batch.deadline) - labeling.deadlineMs).toISOString();
-    await recordWaitStep(tx, { run, node: input.node, status: 'waiting', summary: `batch ${batch.id}: ${batch.tasks} tasks` });
+    await recordWaitStep(tx, {
+      run,
+      node: input.node,
+      status: 'waiting',
+      summary: `batch ${batch.id}: ${batch.tasks} tasks`,
+    });
     await setRunWaiting(tx, run, { kind: 'labels', id: batch.id, since, deadline: batch.deadline }, input.node);
     return { id: batch.id, openedAt: since, deadline: batch.deadline, tasks: batch.tasks };
   });
@@ -100,7 +116,12 @@ async function scorePool(deps: LabelingDeps, input: StepInput, document: Pipelin
     labelled: false,
     signature,
   });
-  if (!scorer) return { candidates: rows.keys.map((key) => ({ key, probabilities: null })), classes: [], by: 'nobody: a random draw' };
+  if (!scorer)
+    return {
+      candidates: rows.keys.map((key) => ({ key, probabilities: null })),
+      classes: [],
+      by: 'nobody: a random draw',
+    };
   const { classes } = signature;
   const candidates: PickCandidate[] = [];
   for (let start = 0; start < rows.keys.length; start += chunkRows) {
@@ -125,14 +146,23 @@ async function chooseModel(deps: LabelingDeps, input: StepInput): Promise<Chosen
   const { model } = await runSpecification(deps.db, input.context.run);
   const champion = await championOf(deps.db, model);
   if (champion) {
-    const signature = await deps.artifacts.readJson<Signature>(champion.signature);
+    const { signature } = await deps.artifacts.readJson<FittedFeatures>(champion.features);
     const golden = await deps.artifacts.readJson<GoldenRows>(champion.golden);
-    const loaded = { path: await deps.artifacts.localPath(champion.modelFile), digest: champion.modelFile, golden, signature };
+    const loaded = {
+      path: await deps.artifacts.localPath(champion.modelFile),
+      digest: champion.modelFile,
+      golden,
+      signature,
+    };
     return { by: `champion ${champion.version}`, signature, score: (inputs) => deps.scorer.score(loaded, inputs) };
   }
   const quick = await quickModel(deps, input);
   if (!quick) return null;
-  return { by: 'a model of the visible labels', signature: quick.signature, score: (inputs) => deps.scorer.score(quick, inputs) };
+  return {
+    by: 'a model of the visible labels',
+    signature: quick.signature,
+    score: (inputs) => deps.scorer.score(quick, inputs),
+  };
 }
 
 function suggestionsOf(scored: ScoredPool, picks: PickedTask[]): Map<string, { label: string; confidence: number }> {
@@ -155,7 +185,12 @@ async function readItems(
   picks: PickedTask[],
 ): Promise<Map<string, Json>> {
   const { key } = document.dataset;
-  const columns = [key, ...featureColumns(schema, document.features).map(({ name }) => name).filter((name) => name !== key)];
+  const columns = [
+    key,
+    ...featureColumns(schema, document.features)
+      .map(({ name }) => name)
+      .filter((name) => name !== key),
+  ];
   const file = await deps.artifacts.localPath(labelledVersion(input).file);
   const keys = picks.map((pick) => sqlLiteral(pick.key)).join(', ');
   const rows = await deps.duck.query<Record<string, Json>>(
@@ -172,7 +207,10 @@ async function knownClasses(deps: LabelingDeps, input: StepInput, known: string[
   const rows = await deps.duck.query<{ label: string }>(
     `SELECT DISTINCT ${label} AS label FROM read_parquet(${sqlLiteral(file)}) WHERE ${label} IS NOT NULL`,
   );
-  const classes = allClasses(rows.map((row) => row.label), known);
+  const classes = allClasses(
+    rows.map((row) => row.label),
+    known,
+  );
   if (classes.length > 10_000) throw new Failure('FeaturesUnfit', `the label has ${classes.length} different values`);
   return classes.length === 0 ? null : classes;
 }

@@ -2,7 +2,7 @@
 // beside the champion on the same rows.
 import { readInputs } from '../../adapters/inputs.js';
 import { inTransaction } from '../../db/client.js';
-import { champion as championOf } from '../../db/model.js';
+import { type Champion, champion as championOf } from '../../db/model.js';
 import { runSpecification, setRunResult } from '../../db/run.js';
 import type { Digest } from '../../domain/artifact.js';
 import type { CandidateReport, ChampionComparison, Evaluation, SliceReport } from '../../domain/evaluation.js';
@@ -20,7 +20,13 @@ import {
   rowsOf,
 } from '../../domain/measure.js';
 import { metricRules } from '../../domain/metric.js';
-import { type GoldenRows, type ModelInputs, type Signature, sliceInputs } from '../../domain/model.js';
+import {
+  type FittedFeatures,
+  type GoldenRows,
+  type ModelInputs,
+  type Signature,
+  sliceInputs,
+} from '../../domain/model.js';
 import type { PipelineDocument } from '../../domain/pipeline.js';
 import type { StepInput } from '../../domain/run.js';
 import type { EvaluateResult, PackageResult, SplitResult } from '../../domain/steps.js';
@@ -37,7 +43,12 @@ const mostSliceValues = 50;
 interface Model {
   model: Digest;
   golden: Digest;
-  signature: Digest;
+  signature: Signature;
+}
+
+async function championModel(deps: ModelDeps, champion: Champion): Promise<Model> {
+  const { signature } = await deps.artifacts.readJson<FittedFeatures>(champion.features);
+  return { model: champion.modelFile, golden: champion.golden, signature };
 }
 
 interface Holdout {
@@ -52,8 +63,12 @@ export async function evaluate(deps: ModelDeps, input: StepInput): Promise<Evalu
   const holdout = await readHoldout(deps, input, document);
   const packaged = packagedCandidates(input);
   const incumbent = await championOf(deps.db, model);
-  const scored = await Promise.all(packaged.map(async (one) => ({ ...one, raw: await score(deps, holdout, one.result) })));
-  const theirs = incumbent ? await score(deps, holdout, { model: incumbent.modelFile, golden: incumbent.golden, signature: incumbent.signature }) : null;
+  const scored = [];
+  for (const one of packaged) {
+    const signature = await deps.artifacts.readJson<Signature>(one.result.signature);
+    scored.push({ ...one, raw: await score(deps, holdout, { ...one.result, signature }) });
+  }
+  const theirs = incumbent ? await score(deps, holdout, await championModel(deps, incumbent)) : null;
   const known = [...scored.map(({ raw }) => raw.signature.classes), theirs?.signature.classes ?? []];
   const classes = allClasses(holdout.labels, ...known);
   const answer = ({ signature, outputs }: Scored) =>
@@ -67,7 +82,11 @@ export async function evaluate(deps: ModelDeps, input: StepInput): Promise<Evalu
   const finite = Object.fromEntries(Object.entries(metrics).filter(([, value]) => Number.isFinite(value)));
   await inTransaction(deps.db, async (tx) => {
     await step.guard(tx);
-    await setRunResult(tx, input.context.run, { metrics: finite, verdict: evaluation.verdict, evaluation: stored.digest });
+    await setRunResult(tx, input.context.run, {
+      metrics: finite,
+      verdict: evaluation.verdict,
+      evaluation: stored.digest,
+    });
   });
   const value = metrics[document.gate.metric] ?? NaN;
   return {
@@ -118,7 +137,7 @@ interface Scored {
 
 /** The packaged file on the raw holdout rows, in chunks, through the scorer. */
 async function score(deps: ModelDeps, holdout: Holdout, model: Model): Promise<Scored> {
-  const signature = await deps.artifacts.readJson<Signature>(model.signature);
+  const { signature } = model;
   const golden = await deps.artifacts.readJson<GoldenRows>(model.golden);
   const path = await deps.artifacts.localPath(model.model);
   const inputs = await holdout.read(signature);
@@ -160,12 +179,22 @@ function choose(document: PipelineDocument, candidates: Candidate[]): { best: Ca
     return Number.isFinite(value) ? value : Number.NEGATIVE_INFINITY;
   };
   const best = candidates.reduce((top, one) => (goodness(one) > goodness(top) ? one : top));
-  const tested = candidates.map((one) => (one === best ? null : compareAnswers(metric, best.answers, one.answers, seed)));
+  const tested = candidates.map((one) =>
+    one === best ? null : compareAnswers(metric, best.answers, one.answers, seed),
+  );
   const adjusted = holm(tested.flatMap((test) => (test ? [test.p] : [])));
   const missing = document.trainers
     .map((trainer, candidate) => ({ trainer, candidate }))
     .filter(({ candidate }) => !candidates.some((one) => one.candidate === candidate))
-    .map(({ trainer, candidate }) => ({ candidate, trainer: trainer.type, metrics: {}, p: null, adjustedP: null, chosen: false, reason: 'failed before it was packaged' }));
+    .map(({ trainer, candidate }) => ({
+      candidate,
+      trainer: trainer.type,
+      metrics: {},
+      p: null,
+      adjustedP: null,
+      chosen: false,
+      reason: 'failed before it was packaged',
+    }));
   const reports = candidates.map((one, index): CandidateReport => {
     const test = tested[index];
     const adjustedP = test ? (adjusted.shift() ?? null) : null;
@@ -177,7 +206,9 @@ function choose(document: PipelineDocument, candidates: Candidate[]): { best: Ca
       p: test?.p ?? null,
       adjustedP,
       chosen: one === best,
-      reason: test ? `${metric} differs by ${test.value.toPrecision(3)} from the chosen one, p ${(adjustedP ?? 1).toPrecision(2)} after Holm` : `best ${metric} of ${candidates.length}`,
+      reason: test
+        ? `${metric} differs by ${test.value.toPrecision(3)} from the chosen one, p ${(adjustedP ?? 1).toPrecision(2)} after Holm`
+        : `best ${metric} of ${candidates.length}`,
     };
   });
   return { best, reports: [...reports, ...missing].sort((a, b) => a.candidate - b.candidate) };

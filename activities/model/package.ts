@@ -7,10 +7,10 @@ import type { Db } from '../../db/client.js';
 import { runSpecification } from '../../db/run.js';
 import { mediaTypes } from '../../domain/artifact.js';
 import { Failure } from '../../domain/failures.js';
-import type { FittedFeatures, GoldenRows, ModelInputs, ModelOutputs, TrainSpec } from '../../domain/model.js';
+import type { FittedFeatures, GoldenRows, ModelInputs, ModelOutputs } from '../../domain/model.js';
 import type { StepInput } from '../../domain/run.js';
 import type { FeaturizeResult, PackageResult, SplitResult, TrainResult } from '../../domain/steps.js';
-import { oneFileModel } from '../../ml/export/index.js';
+import { oneFileModel } from '../../ml/export/one-file.js';
 import { labelledVersion } from './inputs.js';
 
 export interface ModelDeps {
@@ -31,13 +31,7 @@ export async function packageModel(deps: ModelDeps, input: StepInput): Promise<P
   if (!trainer) throw new Failure('InvalidPipeline', `there is no trainer number ${input.candidate + 1}`);
   const features = await deps.artifacts.readJson<FittedFeatures>(featurized.features);
   const state = await deps.artifacts.readBytes(trained.state);
-  const bytes = oneFileModel(features, state, {
-    trainer: trainer.type,
-    task: document.dataset.task,
-    params: trainer.params,
-    width: featurized.train.width,
-    outputs: featurized.outputs,
-  } satisfies Pick<TrainSpec, 'trainer' | 'task' | 'params' | 'width' | 'outputs'>);
+  const bytes = oneFileModel(features, state, { trainer: trainer.type, params: trainer.params });
   const model = await deps.artifacts.putBytes(bytes, mediaTypes.onnx);
   const inputs = await goldenInputs(deps, input, features);
   const path = await deps.artifacts.localPath(model.digest);

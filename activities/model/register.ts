@@ -115,7 +115,8 @@ async function eightKinds(
   trained: TrainResult,
 ): Promise<{ [key: string]: Json }> {
   const { document, documentDigest } = specification;
-  const trainer = document.trainers[(input.inputs['evaluate'] as unknown as EvaluateResult).best] ?? document.trainers[0];
+  const trainer =
+    document.trainers[(input.inputs['evaluate'] as unknown as EvaluateResult).best] ?? document.trainers[0];
   const profile = input.inputs['profile'] as unknown as ProfileResult;
   const { dataset } = labelledVersion(input);
   return {
@@ -137,7 +138,11 @@ async function eightKinds(
       run: input.context.run,
       seed: trainer?.seed ?? null,
       parameters: (trainer?.params ?? {}) as Json,
-      split: { ...document.split, by: document.split.by as unknown as Json, counts: (input.inputs['split'] as unknown as SplitResult).counts as unknown as Json },
+      split: {
+        ...document.split,
+        by: document.split.by as unknown as Json,
+        counts: (input.inputs['split'] as unknown as SplitResult).counts as unknown as Json,
+      },
       searchSpace: null,
       trials: document.trainers.length,
     },

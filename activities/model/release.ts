@@ -33,7 +33,12 @@ export function createReleaseActivities({ db, kick }: { db: Db; kick: () => void
         return { summary: `version ${moved.version} is champion`, champion: moved.version, moved: true };
       } catch (error) {
         if (!(error instanceof Failure) || error.failure !== 'ChampionMoved') throw error;
-        return { summary: `${error.message}: evaluated again`, champion: evaluated.champion ?? 0, moved: false, again: 'evaluate' };
+        return {
+          summary: `${error.message}: evaluated again`,
+          champion: evaluated.champion ?? 0,
+          moved: false,
+          again: 'evaluate',
+        };
       }
     },
   };

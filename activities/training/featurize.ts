@@ -2,7 +2,10 @@
 // nodes that are served. What comes out is checked before anybody trains on it (DESIGN §7 "Processed data").
 import type { Scorer, TensorValue } from '../../adapters/child.js';
 import { type InputRows, readInputs } from '../../adapters/inputs.js';
-import { sqlLiteral } from '../../adapters/duckdb.js';
+import { type Duck, sqlLiteral } from '../../adapters/duckdb.js';
+import type { Artifacts } from '../../adapters/store/index.js';
+import { referArtifacts, stepOwner } from '../../db/artifact.js';
+import { type Db, inTransaction } from '../../db/client.js';
 import { datasetOf, getDatasetVersion } from '../../db/dataset.js';
 import { runSpecification } from '../../db/run.js';
 import { type Digest, mediaTypes } from '../../domain/artifact.js';
@@ -13,11 +16,15 @@ import type { StepInput } from '../../domain/run.js';
 import { featureColumns, signatureOf } from '../../domain/signature.js';
 import type { FeaturizeResult, LabelResult, SplitResult, ValidateResult } from '../../domain/steps.js';
 import { featuriserGraph } from '../../ml/features/graph.js';
-import { type DatasetDeps, resultOf, writeFacts } from '../dataset/deps.js';
 import { currentStep } from '../step.js';
 import { fitFeatures, leaks, type Place, trainClasses } from './fit.js';
 
-export type FeaturizeDeps = Pick<DatasetDeps, 'db' | 'duck' | 'artifacts'> & { scorer: Scorer };
+export interface FeaturizeDeps {
+  db: Db;
+  duck: Duck;
+  artifacts: Artifacts;
+  scorer: Scorer;
+}
 
 /** Rows in one call of the scorer. */
 const rowsAtOnce = 4_096;
@@ -151,6 +158,15 @@ async function fit(deps: FeaturizeDeps, place: Place, features: Parameters<typeo
   });
 }
 
+/** Keeps what the step made until its run ends. */
+async function keep(deps: FeaturizeDeps, digests: Digest[]): Promise<void> {
+  const step = currentStep();
+  await inTransaction(deps.db, async (tx) => {
+    await step.guard(tx);
+    await referArtifacts(tx, stepOwner(step.key), 'features', digests);
+  });
+}
+
 /** Labels, unlabelled rows and parts come from the steps before. Throws `NoLabels` and `FeaturesUnfit`. */
 export async function featurize(deps: FeaturizeDeps, input: StepInput): Promise<FeaturizeResult> {
   const { document, context } = await runSpecification(deps.db, input.context.run);
@@ -159,7 +175,7 @@ export async function featurize(deps: FeaturizeDeps, input: StepInput): Promise<
   const dataset = await datasetOf(deps.db, context.project, document.dataset.name);
   const { schema } = await getDatasetVersion(deps.db, dataset.id, labelled.dataset);
   const file = await deps.artifacts.localPath(labelled.file);
-  const split = await deps.artifacts.localPath(resultOf<SplitResult>(input, 'split').split);
+  const split = await deps.artifacts.localPath((input.inputs['split'] as unknown as SplitResult).split);
   const place = { file, split, schema };
   const { fitted, warnings } = await fit(deps, place, document.features);
   const { digest } = await deps.artifacts.putBytes(featuriserGraph(fitted), mediaTypes.onnx);
@@ -171,13 +187,8 @@ export async function featurize(deps: FeaturizeDeps, input: StepInput): Promise<
   const holdout = await readInputs(deps.duck, { file, split, part: 'holdout', signature: none, labelled: true });
   if (holdout.keys.length === 0) throw new Failure('NoLabels', 'the holdout has no labelled row to judge a model on');
   const features = (await deps.artifacts.putJson(fitted)).digest;
-  const parts = {
-    trainX: train.x,
-    trainY: train.y,
-    validationX: validation?.x ?? null,
-    validationY: validation?.y ?? null,
-  };
-  await writeFacts(deps, { features, featuriser: digest, ...parts }, () => Promise.resolve());
+  const matrices = [train, validation].flatMap((matrix) => (matrix ? [matrix.x, matrix.y] : []));
+  await keep(deps, [features, digest, ...matrices]);
   const inputs = fitted.num.length + fitted.cat.length;
   return {
     summary: `${inputs} inputs, ${fitted.width} features; ${train.rows} rows to train on, ${validation?.rows ?? 0} to validate, ${holdout.keys.length} to judge${warnings.length > 0 ? `; ${warnings.join('; ')}` : ''}`,

@@ -8,7 +8,7 @@ import { type Digest, mediaTypes } from '../../domain/artifact.js';
 import { Failure } from '../../domain/failures.js';
 import type { FittedFeatures, Signature, TrainSpec } from '../../domain/model.js';
 import type { StepInput } from '../../domain/run.js';
-import { oneFileModel } from '../../ml/export/index.js';
+import { oneFileModel } from '../../ml/export/one-file.js';
 import { currentStep } from '../step.js';
 import { featurize, type FeaturizeDeps } from './featurize.js';
 import type { TrainDeps } from './train.js';
@@ -42,7 +42,12 @@ export async function quickModel(deps: TrainDeps & FeaturizeDeps, input: StepInp
       ...{ trainer: trainer.type, task: document.dataset.task, seed: trainer.seed, rows, width },
       params: { ...trainer.params, epochs },
       outputs: featurized.outputs,
-      paths: { x: await deps.artifacts.localPath(x), y: await deps.artifacts.localPath(y), checkpoint: null, out: folder },
+      paths: {
+        x: await deps.artifacts.localPath(x),
+        y: await deps.artifacts.localPath(y),
+        checkpoint: null,
+        out: folder,
+      },
       ...{ provider: 'cpu', threads: 1, stepsPerRun: 64, checkpointEveryMs: deadlineMs },
       inputsDigest: x,
     };
@@ -53,7 +58,9 @@ export async function quickModel(deps: TrainDeps & FeaturizeDeps, input: StepInp
       { started: () => undefined, progress: () => undefined, checkpoint: () => Promise.resolve() },
       { deadlineMs, memoryLimitMb: deps.memoryLimitMb, onChild: deps.onChild },
     );
-    const { path } = await run.done;
+    const { signal } = currentStep();
+    signal.addEventListener('abort', run.kill, { once: true });
+    const { path } = await run.done.finally(() => signal.removeEventListener('abort', run.kill));
     const bytes = oneFileModel(features, await readFile(path), spec);
     const { digest } = await deps.artifacts.putBytes(bytes, mediaTypes.onnx);
     return { path: await deps.artifacts.localPath(digest), digest, signature: features.signature };

@@ -54,14 +54,14 @@ export async function train(deps: TrainDeps, input: StepInput): Promise<TrainRes
   const step = currentStep();
   const startedAt = performance.now();
   const { spec, epochs } = await makeSpec(deps, input);
-  const { device, note } = await pinDevice(deps, input, spec);
+  const { device, note, matches } = await pinDevice(deps, input, spec);
   spec.provider = device.provider;
   spec.threads = device.threads;
   spec.inputsDigest = inputsDigest(spec, input);
   const folder = join(deps.scratch, `train-${input.context.run}-${input.node}-${step.fence}`);
   await mkdir(folder, { recursive: true, mode: 0o700 });
   try {
-    const from = await resumePoint(deps, step);
+    const from = matches ? await resumePoint(deps, step) : null;
     spec.paths.checkpoint = from ? await deps.artifacts.localPath(from.digest) : null;
     spec.paths.out = folder;
     const specPath = join(folder, 'spec.json');
@@ -136,8 +136,15 @@ interface Pins {
   cpu: string;
 }
 
+interface PinnedDevice {
+  device: Device;
+  note: string;
+  /** Whether checkpoints of earlier attempts can be gone on from here. */
+  matches: boolean;
+}
+
 /** The first attempt pins provider, threads and versions; a worker that cannot match them trains from zero, saying so. */
-async function pinDevice(deps: TrainDeps, input: StepInput, spec: TrainSpec): Promise<{ device: Device; note: string }> {
+async function pinDevice(deps: TrainDeps, input: StepInput, spec: TrainSpec): Promise<PinnedDevice> {
   const { device } = deps;
   const mine: Pins = {
     provider: device.provider,
@@ -151,12 +158,17 @@ async function pinDevice(deps: TrainDeps, input: StepInput, spec: TrainSpec): Pr
     return pinRun(tx, input.context.run, { ...mine });
   })) as unknown as Pins;
   const note = device.note === '' ? '' : ` (${device.note})`;
-  if (canonicalJson(pins) === canonicalJson(mine)) return { device, note };
+  if (canonicalJson(pins) === canonicalJson(mine)) return { device, note, matches: true };
   if (pins.provider === 'cpu' && pins.onnxruntime === mine.onnxruntime && pins.cpu === mine.cpu) {
-    return { device: { ...device, provider: 'cpu', threads: pins.threads }, note: `${note} (as the first attempt)` };
+    const pinned = { ...device, provider: 'cpu' as const, threads: pins.threads };
+    return { device: pinned, note: `${note} (as the first attempt)`, matches: true };
   }
   deps.log.warn({ run: input.context.run, pins, mine, trainer: spec.trainer }, 'train.other-machine');
-  return { device, note: `${note} (from zero: the first attempt ran on ${pins.provider} with onnxruntime ${pins.onnxruntime})` };
+  return {
+    device,
+    note: `${note} (from zero: the first attempt ran on ${pins.provider} with onnxruntime ${pins.onnxruntime})`,
+    matches: false,
+  };
 }
 
 async function resumePoint(deps: TrainDeps, step: Step): Promise<Checkpoint | null> {
@@ -183,9 +195,16 @@ async function supervise(
   const trainer: TrainerRun = runTrainer(
     specPath,
     {
-      started: (message) => deps.log.info({ run, node: input.node, step: message.step, of: message.totalSteps }, 'train.started'),
+      started: (message) =>
+        deps.log.info({ run, node: input.node, step: message.step, of: message.totalSteps }, 'train.started'),
       progress: (message) => {
-        step.heartbeat({ step: message.step, totalSteps: message.totalSteps, epoch: message.epoch, epochs, checkpoint: latest as never });
+        step.heartbeat({
+          step: message.step,
+          totalSteps: message.totalSteps,
+          epoch: message.epoch,
+          epochs,
+          checkpoint: latest as never,
+        });
         metrics.add(message.step, message.loss, message.epoch, message.totalSteps);
       },
       checkpoint: async (message) => {
@@ -216,7 +235,11 @@ async function supervise(
   }
 }
 
-async function storeCheckpoint(deps: TrainDeps, step: Step, message: { step: number; path: string }): Promise<Checkpoint> {
+async function storeCheckpoint(
+  deps: TrainDeps,
+  step: Step,
+  message: { step: number; path: string },
+): Promise<Checkpoint> {
   const { digest } = await deps.artifacts.putFile(message.path, mediaTypes.binary);
   const checkpoint = { digest, step: message.step };
   await inTransaction(deps.db, async (tx) => {

@@ -6,18 +6,25 @@ export interface RunView {
   status: string;
   stage: string | null;
   waitingFor: { kind: string; id: string; deadline: string } | null;
-  steps: { name: string; status: string; startedAt: string | null; finishedAt: string | null; summary: string | null }[];
+  steps: {
+    name: string;
+    status: string;
+    startedAt: string | null;
+    finishedAt: string | null;
+    summary: string | null;
+  }[];
   metrics: Record<string, number>;
   verdict: { passed: boolean; reasons: string[] } | null;
   modelVersion: number | null;
   failure: { type: string; title: string; detail: string; step: string | null } | null;
-  temporal: string;
+  temporalUrl: string | null;
   evaluation: string | null;
 }
 
 export interface RunEvent {
   number: number;
   type: string;
+  at: string;
   data: Record<string, unknown>;
 }
 
@@ -66,7 +73,12 @@ export class Api {
     return (await (await this.fetch(method, path, body, headers)).json()) as T;
   }
 
-  private async fetch(method: string, path: string, body?: string, headers?: Record<string, string>): Promise<Response> {
+  private async fetch(
+    method: string,
+    path: string,
+    body?: string,
+    headers?: Record<string, string>,
+  ): Promise<Response> {
     const init: RequestInit = { method, ...(headers ? { headers } : {}), ...(body === undefined ? {} : { body }) };
     const response = await fetch(this.base + path, init);
     if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
@@ -83,6 +95,5 @@ function parseEvent(block: string): RunEvent | null {
       .trim();
   const data = field('data');
   if (data === undefined) return null;
-  const number = Number(field('id') ?? 0);
-  return { number, type: field('event') ?? 'message', data: JSON.parse(data) as Record<string, unknown> };
+  return JSON.parse(data) as RunEvent;
 }

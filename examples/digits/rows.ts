@@ -33,7 +33,9 @@ export async function demoRows(partOf: (key: string) => string): Promise<DemoRow
   const text = await readFile(join(projectRoot, 'examples/digits/digits.csv'), 'utf8');
   const [header = '', ...lines] = text.trim().split('\n');
   const columns = header.split(',');
-  const rows = lines.map((line) => Object.fromEntries(line.split(',').map((cell, i) => [columns[i] ?? '', cell])) as Row);
+  const rows = lines.map(
+    (line) => Object.fromEntries(line.split(',').map((cell, i) => [columns[i] ?? '', cell])) as Row,
+  );
   const truth = new Map(rows.map((row) => [row['id'] ?? '', row['label'] ?? '']));
   const byHash = [...rows].sort((a, b) => uniform(`show/${a['id']}`) - uniform(`show/${b['id']}`));
   const of = (part: string) => byHash.filter((row) => partOf(row['id'] ?? '') === part);
@@ -49,5 +51,7 @@ export async function demoRows(partOf: (key: string) => string): Promise<DemoRow
 }
 
 export function toCsv(columns: string[], rows: Row[]): string {
-  return [columns.join(','), ...rows.map((row) => columns.map((column) => row[column] ?? '').join(','))].join('\n') + '\n';
+  return (
+    [columns.join(','), ...rows.map((row) => columns.map((column) => row[column] ?? '').join(','))].join('\n') + '\n'
+  );
 }

@@ -1,8 +1,10 @@
 // What the demo shows: one line per fact with the seconds since the start, a bar for training, a table at the end.
 
+import type { RunEvent } from './client.js';
+
 export interface Screen {
   say(line: string): void;
-  event(type: string, data: Record<string, unknown>): void;
+  event(event: RunEvent): void;
   table(rows: [string, ...string[]][]): void;
 }
 
@@ -26,23 +28,30 @@ export function createScreen(stream: NodeJS.WriteStream): Screen {
   };
   return {
     say: line,
-    event(type, data) {
+    event({ type, at, data }) {
       const node = String(data['node'] ?? '');
-      if (type === 'step.started') begun.set(node, performance.now());
+      if (type === 'step.started') begun.set(node, Date.parse(at));
       if (type === 'step.finished') {
-        const took = ((performance.now() - (begun.get(node) ?? performance.now())) / 1000).toFixed(2);
+        const took = ((Date.parse(at) - (begun.get(node) ?? Date.parse(at))) / 1000).toFixed(2);
         line(`${node.padEnd(10)} ${took.padStart(6)} s  ${String(data['summary'] ?? '')}`);
       }
       if (type === 'step.progress') {
         const progress = data['progress'] as { step?: number; totalSteps?: number; loss?: number } | undefined;
         if (progress?.totalSteps) bar(progress.step ?? 0, progress.totalSteps, progress.loss ?? 0);
       }
-      if (type === 'step.retrying' || type === 'step.failed') line(`${node}: ${type.slice(5)}: ${String(data['detail'] ?? '')}`);
+      if (type === 'step.retrying' || type === 'step.failed')
+        line(`${node}: ${type.slice(5)}: ${String(data['detail'] ?? '')}`);
     },
     table(rows) {
       const widths = rows.reduce<number[]>((all, row) => row.map((cell, i) => Math.max(all[i] ?? 0, cell.length)), []);
       stream.write('\n');
-      for (const row of rows) stream.write(`  ${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('   ').trimEnd()}\n`);
+      for (const row of rows)
+        stream.write(
+          `  ${row
+            .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+            .join('   ')
+            .trimEnd()}\n`,
+        );
       stream.write('\n');
     },
   };

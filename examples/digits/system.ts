@@ -53,11 +53,6 @@ function readyLine(supervisor: ChildProcess): Promise<string> {
   });
 }
 
-/** Lets go of a supervisor that stays: this process can end without it. */
-export function leaveRunning(): void {
-  process.stdout.write('');
-}
-
 async function stopSystem(supervisor: ChildProcess, home: string): Promise<void> {
   const gone = new Promise<void>((resolve) => {
     if (supervisor.exitCode !== null) resolve();
