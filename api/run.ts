@@ -135,7 +135,12 @@ async function lineageOf(deps: ApiDeps, project: string, view: RunView) {
   };
 }
 
-const metricSchema = z.looseObject({ name: z.string(), candidate: z.int(), step: z.int(), value: z.number() });
+const metricSchema = z.looseObject({
+  name: z.string(),
+  candidate: z.int(),
+  step: z.int(),
+  value: z.number().nullable().openapi({ description: 'null: not a number' }),
+});
 
 function readings(): Endpoint[] {
   const tag = 'runs';

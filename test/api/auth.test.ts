@@ -151,7 +151,7 @@ describe('projects', () => {
     const other = await createToken(api.database.db, { project: 'other', subject: 'eve', role: 'admin', by: 'test' });
     const eve = { authorization: `Bearer ${other.secret}` };
     const opened = await jsonOf(await api.post('/api/v1/pipelines/digits/runs', {}, admin));
-    const run = opened['id'] as string;
+    const run = (opened['id'] ?? opened['run']) as string;
     const paths = [
       '/pipelines/digits',
       `/runs/${run}`,
