@@ -162,7 +162,7 @@ export async function listApprovals(
   return toPage(found, request.page, (approval) => [approval.since, approval.id], toView);
 }
 
-function toView({ project, decisionId, ...found }: StoredApproval): ApprovalView {
+function toView({ project: _project, decisionId: _decisionId, ...found }: StoredApproval): ApprovalView {
   return { ...times(found), decidedAt: iso(found.decidedAt) };
 }
 

@@ -110,7 +110,7 @@ export async function liveBatches(tx: Tx): Promise<LiveRow[]> {
 }
 
 function toView(found: StoredRun): RunView {
-  const { plan, begun, metrics, startedAt, finishedAt, ...rest } = found;
+  const { plan: _plan, begun: _begun, metrics, startedAt, finishedAt, ...rest } = found;
   return {
     ...rest,
     metrics: metrics ?? {},
