@@ -4,7 +4,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 
 const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
 const tool = (name) => ({ name, command: [npm, 'run', '--silent', name] });
@@ -16,10 +16,11 @@ const modes = { check, all: [...check, tests('services')] };
 
 /** Counts of one vitest run; a file that could not be loaded is one failure, and so is a run without a report. */
 function counts(folder, status) {
-  const [file] = readdirSync(folder);
-  if (!file) return { passed: 0, failed: 1, names: ['the run ended without a report'] };
-  const report = JSON.parse(readFileSync(join(folder, file), 'utf8'));
-  const names = report.testResults.flatMap(({ name, status: state, assertionResults }) => {
+  const [reported] = readdirSync(folder);
+  if (!reported) return { passed: 0, failed: 1, names: ['the run ended without a report'] };
+  const report = JSON.parse(readFileSync(join(folder, reported), 'utf8'));
+  const names = report.testResults.flatMap(({ name: file, status: state, assertionResults }) => {
+    const name = relative(process.cwd(), file);
     const failed = assertionResults.filter((one) => one.status === 'failed').map((one) => `${name}: ${one.fullName}`);
     return failed.length === 0 && state === 'failed' ? [`${name}: the file could not be run`] : failed;
   });
