@@ -183,9 +183,7 @@ function makeStep(deps: RecorderDeps, context: Context, input: StepInput, key: S
 
 /** Heartbeats while `work` runs, so that a dead worker is noticed and a cancellation arrives. */
 async function beating<T>(context: Context, step: LiveStep, work: () => Promise<T>): Promise<T> {
-  const beat = () => context.heartbeat(step.details);
-  beat();
-  const timer = setInterval(beat, heartbeatEveryMs);
+  const timer = setInterval(() => context.heartbeat(step.details), heartbeatEveryMs);
   try {
     return await work();
   } finally {

@@ -4,6 +4,8 @@ import type { SearchAttribute } from '../domain/ids.js';
 
 type State = 'pending' | 'running' | 'waiting' | 'succeeded' | 'skipped' | 'failed';
 
+const publishEveryMs = 1_000;
+
 interface Row {
   name: string;
   state: State;
@@ -31,6 +33,8 @@ export class StageTable {
   private headline = '';
   stage = '';
   waitingFor: string | null = null;
+  private published = '';
+  private publishedAt = Number.NEGATIVE_INFINITY;
 
   private title: string;
 
@@ -52,8 +56,8 @@ export class StageTable {
     const row = this.rows.get(name) ?? { name, state, startedAt: null, seconds: null, note };
     if (state === 'running') {
       row.startedAt = Date.now();
-      if (this.stage !== name) setAttribute('PerennialStage', name);
       this.stage = name;
+      this.publish();
     } else if (row.startedAt !== null) row.seconds = (Date.now() - row.startedAt) / 1000;
     row.state = state;
     if (note !== '') row.note = note;
@@ -64,8 +68,18 @@ export class StageTable {
   /** What the run waits for now, in one line, or null when it goes on. */
   wait(line: string | null): void {
     this.waitingFor = line;
+    this.publish();
     this.headline = line === null ? '' : `**Waiting for ${line}**`;
     this.show();
+  }
+
+  /** Visibility is written by the server for each upsert, so quick steps share one; a wait is always shown. */
+  private publish(): void {
+    const due = Date.now() - this.publishedAt >= publishEveryMs || this.waitingFor !== null || this.stage === 'train';
+    if (!due || this.published === this.stage) return;
+    this.published = this.stage;
+    this.publishedAt = Date.now();
+    setAttribute('PerennialStage', this.stage);
   }
 
   private show(): void {
