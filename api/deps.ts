@@ -35,6 +35,8 @@ export interface ApiDeps {
   temporalUi: string | null;
   namespace: string;
   ready(): Promise<Readiness>;
+  /** Aborted when the process is about to end: streams end, and their readers come back to another process. */
+  closing?: AbortSignal;
   /** Every answer is compared with its declared schema, a difference is a 500. For tests; default false. */
   checkAnswers?: boolean;
 }

@@ -118,9 +118,9 @@ export async function startApi(given: Config): Promise<{ port: number; stop(): P
   const log = createLog(config, 'api');
   const places = await findServices(config);
   const { db, duck, scorer, temporal, artifacts, closeAll } = dependencies(config, places, log);
-  const outbox = startOutbox(db, (message) => temporal.sender(message), log);
+  const prepared = prepareDatabase(db, places.database, config, log);
+  const outbox = startOutbox(db, (message) => temporal.sender(message), { log, prepared });
   try {
-    const prepared = prepareDatabase(db, places.database, config, log);
     const readiness = createReadiness(db, temporal, config.temporal.namespace, prepared);
     // an open door needs its lock first; behind loopback serving may begin before Postgres is there
     if (!isLoopback(config.host)) await prepared.then(() => requireToken(db, config));
@@ -132,10 +132,12 @@ export async function startApi(given: Config): Promise<{ port: number; stop(): P
     const { namespace } = config.temporal;
     const { temporalUi } = places;
     const shared = { db, config, log, artifacts, duck, scorer, decisions, namespace, temporalUi };
-    const app = createApp({ ...shared, kick: () => outbox.kick(), ready: readiness });
+    const closing = new AbortController();
+    const app = createApp({ ...shared, closing: closing.signal, kick: () => outbox.kick(), ready: readiness });
     const server = await listen(app, config);
     log.info({ host: config.host, port }, 'api.listening');
     const stop = async (): Promise<void> => {
+      closing.abort();
       await close(server);
       await outbox.stop();
       await closeAll();

@@ -41,7 +41,7 @@ async function follow(request: ApiRequest<{ id: string }, { after?: string | und
       return type === 'run.ended';
     };
     let spokenAt = Date.now();
-    while (!stream.aborted && !stream.closed) {
+    while (!stream.aborted && !stream.closed && !deps.closing?.aborted) {
       for (const event of found) if (await send(event)) return;
       if (found.length > 0) spokenAt = Date.now();
       else if (Date.now() - spokenAt >= heartbeatMs) {

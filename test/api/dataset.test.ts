@@ -15,7 +15,7 @@ beforeAll(async () => {
 afterAll(() => api.close());
 
 const csv = 'id,a,label\n1,2,no\n2,3,yes\n3,4,\n';
-const upload = (body: BodyInit, query = 'format=csv', headers: Record<string, string> = {}) =>
+const upload = (body: string | Uint8Array<ArrayBuffer>, query = 'format=csv', headers: Record<string, string> = {}) =>
   api.app.request(`/api/v1/datasets/digits/files?${query}`, { method: 'POST', body, headers });
 
 async function kept(): Promise<{ ingests: number; artifacts: number; scratch: number }> {
@@ -30,7 +30,7 @@ describe('POST /datasets/{name}/files', () => {
   it('accepts, plain and compressed, and tells the loop', async () => {
     const plain = await upload(csv);
     expect([plain.status, await jsonOf(plain)]).toMatchObject([202, { accepted: 3, quarantined: 0, ingest: 1 }]);
-    const packed = await upload(gzipSync('id,a,label\n9,1,no\n'));
+    const packed = await upload(new Uint8Array(gzipSync('id,a,label\n9,1,no\n')));
     expect(await jsonOf(packed)).toMatchObject({ accepted: 1, ingest: 2 });
     const view = await jsonOf(await api.get('/api/v1/datasets/digits'));
     expect(view).toMatchObject({ name: 'digits', key: 'id', acceptedRows: 4, lastIngest: 2 });

@@ -245,8 +245,8 @@ describe('the document', () => {
 
   it('has no operation without a role', () => {
     const spec = { method: 'get', path: '/x', tag: 'x', summary: 'x', answers: {} } as unknown as EndpointSpec<
-      {},
-      {},
+      Record<string, never>,
+      Record<string, never>,
       never
     >;
     expect(() => endpoint(spec, async () => ({ status: 200, body: {} }))).toThrow('declares no role');
