@@ -3,6 +3,7 @@ import { z } from '@hono/zod-openapi';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inTransaction } from '../db/client.js';
 import { listDatasetVersions } from '../db/dataset.js';
+import { readIdempotent, storeIdempotent } from '../db/idempotency.js';
 import { metricsOf } from '../db/metric.js';
 import { modelVersionView } from '../db/model.js';
 import { pipelineView } from '../db/pipeline.js';
@@ -12,6 +13,7 @@ import { runStatuses, stepStatuses, waitKinds } from '../domain/run.js';
 import { temporalUrl, type ApiDeps } from './deps.js';
 import { endpoint, type ApiRequest, type Endpoint } from './endpoint.js';
 import { actorOf, auditBehalf } from './identity.js';
+import { idempotencyKeyOf } from './once.js';
 import { actorFields, idSchema, listSchema, momentSchema, nameSchema, pageFields, pageOf } from './schemas.js';
 
 const stepSchema = z.looseObject({
@@ -73,6 +75,9 @@ async function cancel(
   const { body, identity, params } = request;
   const { project } = identity;
   const actor = actorOf(identity, { name: body.by, onBehalfOf: body.onBehalfOf }, 'by', 'anonymous');
+  const key = request.key === null ? null : idempotencyKeyOf(request, request.key);
+  const kept = key && (await readIdempotent(deps.db, key));
+  if (kept) return kept;
   const view = await runView(deps.db, project, params.id);
   if (view.status === 'cancelled') return { status: 202, body: { id: view.id, status: 'cancelled' } };
   const { workflowId } = await inTransaction(deps.db, async (tx) => {
@@ -82,7 +87,9 @@ async function cancel(
   });
   deps.kick();
   await tellWorkflow(deps, workflowId);
-  return { status: 202, body: { id: params.id, status: 'cancelling' } };
+  const answer = { status: 202, body: { id: params.id, status: 'cancelling' } };
+  if (key) await inTransaction(deps.db, (tx) => storeIdempotent(tx, key, answer));
+  return answer;
 }
 
 /** What a run made: the files of its model version, its evaluation, and the dataset version it learnt from. */

@@ -130,10 +130,12 @@ describe('POST /runs/{id}/cancel', () => {
   it('tells the workflow, again when it is not there yet, and refuses a run that is over', async () => {
     const run = await openRun(api, 'three');
     api.decisions.cancelFails = 2;
-    const answer = await api.post(`/api/v1/runs/${run}/cancel`);
+    const key = { 'idempotency-key': 'end-it' };
+    const answer = await api.post(`/api/v1/runs/${run}/cancel`, {}, key);
     expect(answer.status).toBe(202);
     expect(api.decisions.cancelled).toEqual(['run/default/three/2']);
     await endRun(api, run);
+    expect(await jsonOf(await api.post(`/api/v1/runs/${run}/cancel`, {}, key))).toEqual(await jsonOf(answer));
     expect(await codeOf(await api.post(`/api/v1/runs/${run}/cancel`, {}))).toBe('409 run-ended');
     expect(await codeOf(await api.post('/api/v1/runs/run_unknown/cancel', {}))).toBe('404 not-found');
   });
