@@ -41,7 +41,7 @@ export function createRunActivities({ db, kick }: { db: Db; kick: () => void }) 
       overrides?: Record<string, Json>;
     }): Promise<BeginRunResult> {
       if (typeof input.pipeline !== 'string') throw new Failure('InvalidRequest', 'the input needs a pipeline');
-      const workflowId = Context.current().info.workflowExecution?.workflowId ?? '';
+      const { workflowId = '', runId = '' } = Context.current().info.workflowExecution ?? {};
       return inTransaction(db, async (tx) => {
         const run =
           input.run ??
@@ -49,7 +49,8 @@ export function createRunActivities({ db, kick }: { db: Db; kick: () => void }) 
             await openRun(tx, {
               project: input.project,
               pipeline: input.pipeline,
-              startKey: workflowId,
+              // A workflow id may be used again from the CLI: that is another run.
+              startKey: `cli/${workflowId}/${runId}`,
               trigger: 'cli',
               overrides: input.overrides ?? {},
               startedBy: 'temporal',

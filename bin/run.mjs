@@ -51,7 +51,7 @@ async function build() {
 }
 
 if (!existsSync(join(root, 'package.json'))) throw new Error(`no package.json in ${root}`);
-const [entry, ...rest] = process.argv.slice(2);
+const [entry] = process.argv.slice(2);
 if (entry === '--build') {
   rmSync(dist, { recursive: true, force: true });
   await build();

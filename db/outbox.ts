@@ -74,6 +74,12 @@ export async function unsentCount(tx: Tx): Promise<number> {
   return unsent;
 }
 
+/** Forgets messages that were sent, and keys of requests, so many days ago: nobody repeats them any more. */
+export async function forgetOld(db: Db, days: { messages: number; keys: number }): Promise<void> {
+  await rows(db, sql`delete from outbox where sent_at < now() - ${days.messages}::int * interval '1 day'`);
+  await rows(db, sql`delete from idempotency_key where created_at < now() - ${days.keys}::int * interval '1 day'`);
+}
+
 // deadlocks cannot happen here: one row is locked at a time, so `send` is called once per transaction
 async function sendNext(
   db: Db,

@@ -1,9 +1,10 @@
 // What each built-in step hands on: digests and counts, kept in its row and passed to the nodes after it.
 import type { Digest } from './artifact.js';
 import type { SplitPart, Watermark } from './dataset.js';
+import { Failure } from './failures.js';
 import type { BatchCounts } from './labeling.js';
 import type { MatrixRef } from './model.js';
-import type { StepResultBase, Verdict } from './run.js';
+import type { StepInput, StepResultBase, Verdict } from './run.js';
 
 /** All rows read so far, every cell as text, one Parquet file ordered by key. */
 export interface ExtractResult extends StepResultBase {
@@ -15,6 +16,8 @@ export interface ExtractResult extends StepResultBase {
   parent: Digest | null;
   /** Rows that could not be parsed. */
   unparsable: number;
+  /** Columns of the accepted schema that a file or push read now does not have. */
+  missing?: string[];
 }
 
 export interface ProfileResult extends StepResultBase {
@@ -114,4 +117,13 @@ export interface ReleaseResult extends StepResultBase {
   /** False when the champion moved since the evaluation: the run goes back to the node named in `again`. */
   moved: boolean;
   again?: string;
+}
+
+/** The dataset version that the model steps work on: with the labels of this run where people were asked. */
+export function labelledVersion(input: StepInput): { dataset: Digest; file: Digest } {
+  const labelled = input.inputs['label'] as unknown as LabelResult | undefined;
+  if (labelled) return { dataset: labelled.dataset, file: labelled.file };
+  const validated = input.inputs['validate'] as unknown as ValidateResult;
+  if (validated.kind !== 'ok') throw new Failure('Internal', 'the data was not validated');
+  return { dataset: validated.dataset, file: validated.file };
 }

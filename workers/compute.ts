@@ -1,9 +1,11 @@
 // What the cpu and the gpu pool share: every activity that works on data or models, with its tools.
 import { join } from 'node:path';
 import { createDatasetActivities } from '../activities/dataset/index.js';
+import { mergeLabels } from '../activities/dataset/merge.js';
 import { createLabelingSteps } from '../activities/labeling/steps.js';
 import { createModelActivities } from '../activities/model/index.js';
 import { createTrainingActivities } from '../activities/training/index.js';
+import { quickModel } from '../activities/training/quick.js';
 import type { Device } from '../activities/training/train.js';
 import { createScorer } from '../adapters/child.js';
 import { createDuck } from '../adapters/duckdb.js';
@@ -40,7 +42,11 @@ export async function hostPool(
     options: {
       activities: {
         ...createDatasetActivities(dataset),
-        ...createLabelingSteps(training),
+        ...createLabelingSteps({
+          ...{ db, artifacts, duck, scorer },
+          quickModel: (input) => quickModel(training, input),
+          mergeLabels: (input, answered) => mergeLabels(dataset, input, answered),
+        }),
         ...createTrainingActivities(training),
         ...createModelActivities({ db, artifacts, duck, scorer }),
       },
@@ -48,7 +54,7 @@ export async function hostPool(
     },
     close: async () => {
       scorer.close();
-      await duck.close();
+      duck.close();
       await store.close();
     },
   };

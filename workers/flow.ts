@@ -7,6 +7,7 @@ import { createRunActivities } from '../activities/run.js';
 import { ensureNamespace } from '../adapters/temporal-namespace.js';
 import { createStore } from '../adapters/store/index.js';
 import { collectArtifacts } from '../db/artifact.js';
+import { forgetOld } from '../db/outbox.js';
 import { workflowBundle } from './bundle.js';
 import { type Pool, type PoolDeps, runPool } from './pool.js';
 import { reconcile } from './reconciler.js';
@@ -14,6 +15,9 @@ import { reconcile } from './reconciler.js';
 const sweepEveryMs = 1_000;
 const reconcileEveryMs = 60_000;
 const collectEveryMs = 300_000;
+const forgetEveryMs = 3_600_000;
+/** Sent messages are kept to look at; keys as long as anyone may repeat a request. */
+const keptDays = { messages: 7, keys: 30 };
 
 async function build(deps: PoolDeps): Promise<Pool> {
   const { config, db, temporal, kick } = deps;
@@ -46,6 +50,10 @@ function startChores(deps: PoolDeps): () => void {
   const timers = [
     setInterval(deps.kick, sweepEveryMs),
     setInterval(repair, reconcileEveryMs),
+    setInterval(
+      attempt('forget', () => forgetOld(deps.db, keptDays)),
+      forgetEveryMs,
+    ),
     setInterval(
       attempt('collector', () => collectArtifacts(deps.db, (digest) => store.remove(digest))),
       collectEveryMs,

@@ -11,6 +11,6 @@ export interface LoopInput {
 
 export const rowsArrived = defineSignal<[{ ingest: number; acceptedRows: number }]>('rowsArrived');
 export const trigger = defineSignal<[{ kind: 'schedule'; due: string }]>('trigger');
-export const pipelineChanged = defineSignal<[{ version: number }]>('pipelineChanged');
+export const pipelineChanged = defineSignal<[{ version: number; paused: boolean }]>('pipelineChanged');
 export const runEnded = defineSignal<[{ run: string; number: number; status: string }]>('runEnded');
 export const loopState = defineQuery<LoopState>('loopState');

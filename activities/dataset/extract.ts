@@ -16,6 +16,7 @@ import { Failure } from '../../domain/failures.js';
 import type { StepInput } from '../../domain/run.js';
 import type { ExtractResult } from '../../domain/steps.js';
 import { currentStep } from '../step.js';
+import { type Arrived, missingColumns } from './schema.js';
 import { columnsOf, type DatasetDeps, inScratch, parquet, putSelect, writeFacts } from './deps.js';
 
 /** As stored with a version: `raw` is the file that `extract` goes on from. */
@@ -28,8 +29,12 @@ export const maxColumns = 5_000;
 interface Parts {
   /** Local Parquet files, later ones win. */
   paths: string[];
+  /** Which of them came since the latest version, with their columns. */
+  arrived: Arrived[];
   newRows: number;
   unparsable: number;
+  /** What the latest version has read, and what is read after this step. */
+  seen: Watermark;
   watermark: Watermark;
 }
 
@@ -69,6 +74,7 @@ async function digestOfFile(path: string): Promise<Digest> {
 /** Reads the changed files of the source. A file that changes while it is read is read again. */
 async function readFiles(deps: DatasetDeps, source: string, key: string, folder: string, parts: Parts): Promise<void> {
   const { signal } = currentStep();
+  const seen = new Set(parts.seen.files.map((file) => `${file.path} ${file.digest}`));
   const known = new Map(parts.watermark.files.map((file) => [file.path, file.digest]));
   for (const path of await sourceFiles(deps, source)) {
     for (let tries = 1; ; tries++) {
@@ -83,6 +89,7 @@ async function readFiles(deps: DatasetDeps, source: string, key: string, folder:
         if (tries === 3) throw new Failure('Unavailable', 'the source file is still being written');
         continue;
       }
+      if (!seen.has(`${path} ${digest}`)) parts.arrived.push({ place: parts.paths.length, columns: parsed.columns });
       parts.paths.push(parsed.path);
       parts.newRows += parsed.rows;
       parts.unparsable += parsed.quarantined;
@@ -142,6 +149,8 @@ export async function extract(deps: DatasetDeps, input: StepInput): Promise<Extr
   const base = before?.raw && (await deps.artifacts.store.has(before.raw)) ? before.raw : null;
   return inScratch(deps.config.scratch, async (folder) => {
     const parts: Parts = {
+      arrived: [],
+      seen: before ?? { ingest: 0, files: [] },
       paths: base ? [await deps.artifacts.localPath(base)] : [],
       newRows: 0,
       unparsable: 0,
@@ -149,11 +158,15 @@ export async function extract(deps: DatasetDeps, input: StepInput): Promise<Extr
     };
     if (source) await readFiles(deps, source.path, key, folder, parts);
     for (const ingest of await ingestsAfter(deps.db, dataset.id, parts.watermark.ingest)) {
+      if (ingest.number > parts.seen.ingest) {
+        parts.arrived.push({ place: parts.paths.length, columns: ingest.columns });
+      }
       parts.paths.push(await deps.artifacts.localPath(ingest.artifact));
       parts.newRows += ingest.rows;
       parts.watermark.ingest = ingest.number;
     }
     if (parts.paths.length === 0) throw new Failure('DatasetEmpty', 'no rows were pushed yet, and there is no source');
+    const missing = dataset.schema ? await missingColumns(deps, parts, dataset.schema) : [];
     const { raw, rows } = await merge(deps, parts, key, label, folder);
     await writeFacts(deps, { raw }, () => Promise.resolve());
     return {
@@ -164,6 +177,7 @@ export async function extract(deps: DatasetDeps, input: StepInput): Promise<Extr
       watermark: { ...parts.watermark, raw } as RawWatermark,
       parent: latest?.digest ?? null,
       unparsable: parts.unparsable,
+      missing,
     };
   });
 }

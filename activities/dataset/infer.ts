@@ -2,7 +2,6 @@
 import { type DuckSession, identifier } from '../../adapters/duckdb.js';
 import { dateCell, isNumberWord, numberCell } from '../../adapters/cells.js';
 import type { ColumnType, Schema } from '../../domain/dataset.js';
-import { Failure } from '../../domain/failures.js';
 import type { PipelineDocument } from '../../domain/pipeline.js';
 import { columnsOf } from './deps.js';
 
@@ -27,16 +26,10 @@ function typeOf(counts: { some: number; numbers: number; words: number; dates: n
   return dates === some ? 'date' : 'category';
 }
 
-/** The schema of raw rows. Throws `LabelColumnMissing`. Columns are in the order of the file, key and label apart. */
+/** The schema of raw rows. Columns are in the order of the file, key and label apart. */
 export async function inferSchema(session: DuckSession, raw: string, document: PipelineDocument): Promise<Schema> {
   const { key, label, task } = document.dataset;
   const all = await columnsOf(session, raw);
-  if (!all.includes(label)) {
-    throw new Failure(
-      'LabelColumnMissing',
-      `there is no column ${JSON.stringify(label)}; there are ${all.slice(0, 20).join(', ')}`,
-    );
-  }
   const stated = statedTypes(document);
   const columns = all.filter((name) => name !== key && name !== label);
   const types = new Map(stated);

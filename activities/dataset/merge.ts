@@ -6,7 +6,7 @@ import { runSpecification } from '../../db/run.js';
 import type { BatchCounts } from '../../domain/labeling.js';
 import { Failure } from '../../domain/failures.js';
 import type { StepInput } from '../../domain/run.js';
-import type { LabelResult, ValidateResult } from '../../domain/steps.js';
+import type { LabelResult, ValidateResult, ProfileResult } from '../../domain/steps.js';
 import { currentStep } from '../step.js';
 import { type DatasetDeps, inScratch, parquet, putSelect, resultOf, writeFacts } from './deps.js';
 import { annotatorsOf, labelFacts, loadLabels, requireClasses, writeVersion } from './version.js';
@@ -48,6 +48,7 @@ export async function mergeLabels(
         file: made.file,
         run: input.context.run,
         parents: [validated.dataset],
+        report: resultOf<ProfileResult>(input, 'profile').report,
         annotators: annotatorsOf(labels),
         labelCounts: counts,
       }),

@@ -8,7 +8,7 @@ import type { Column, ColumnProfile, Profile, Schema } from '../../domain/datase
 import type { StepInput } from '../../domain/run.js';
 import type { ExtractResult, ProfileResult } from '../../domain/steps.js';
 import { currentStep } from '../step.js';
-import { type DatasetDeps, parquet, resultOf, writeFacts } from './deps.js';
+import { columnsOf, type DatasetDeps, parquet, resultOf, writeFacts } from './deps.js';
 import { inferSchema } from './infer.js';
 import { profileReport } from './report.js';
 
@@ -101,12 +101,18 @@ export async function profileOf(session: DuckSession, raw: string, schema: Schem
   return { rows: counted?.rows ?? 0, columns, label: label as ColumnProfile };
 }
 
-/** Throws `LabelColumnMissing`. */
+/** FROM item of raw rows; where there is no label column, which `validate` refuses, one without any value. */
+async function withLabel(session: DuckSession, raw: string, label: string): Promise<string> {
+  if ((await columnsOf(session, raw)).includes(label)) return raw;
+  return `(SELECT *, NULL::VARCHAR AS ${identifier(label)} FROM ${raw})`;
+}
+
 export async function profile(deps: DatasetDeps, input: StepInput): Promise<ProfileResult> {
   const { document } = await runSpecification(deps.db, input.context.run);
   const { raw: digest } = resultOf<ExtractResult>(input, 'extract');
-  const raw = parquet(await deps.artifacts.localPath(digest));
+  const path = await deps.artifacts.localPath(digest);
   const { schema, found } = await deps.duck.session({ exact: true, signal: currentStep().signal }, async (session) => {
+    const raw = await withLabel(session, parquet(path), document.dataset.label);
     const inferred = await inferSchema(session, raw, document);
     return { schema: inferred, found: await profileOf(session, raw, inferred) };
   });

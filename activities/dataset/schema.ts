@@ -1,8 +1,10 @@
 // How the schema of new data relates to the accepted one: the same, with new columns, or not the same data any more.
+import { identifier } from '../../adapters/duckdb.js';
 import type { Column, Schema } from '../../domain/dataset.js';
 import { Failure } from '../../domain/failures.js';
 import { canonicalJson } from '../../domain/json.js';
 import type { PipelineDocument } from '../../domain/pipeline.js';
+import { type DatasetDeps, parquet } from './deps.js';
 import { statedTypes } from './infer.js';
 
 export interface SchemaDecision {
@@ -13,11 +15,21 @@ export interface SchemaDecision {
   changed: boolean;
 }
 
-/** Throws `SchemaMismatch` when an accepted column is gone. Types stay as accepted unless the document states others. */
-export function decideSchema(accepted: Schema | null, inferred: Schema, document: PipelineDocument): SchemaDecision {
+/**
+ * Throws `SchemaMismatch` when an accepted column is gone, be it from one file or push (`missing`). Types stay as accepted
+ * unless the document states others.
+ */
+export function decideSchema(
+  accepted: Schema | null,
+  inferred: Schema,
+  document: PipelineDocument,
+  missing: readonly string[] = [],
+): SchemaDecision {
   if (!accepted) return { schema: inferred, newColumns: [], changed: true };
   const found = new Set(inferred.columns.map(({ name }) => name));
-  const gone = accepted.columns.filter(({ name }) => !found.has(name)).map(({ name }) => name);
+  const gone = accepted.columns
+    .filter(({ name }) => !found.has(name) || missing.includes(name))
+    .map(({ name }) => name);
   if (gone.length > 0) {
     throw new Failure('SchemaMismatch', `missing: ${gone.slice(0, 20).join(', ')}`, { members: { missing: gone } });
   }
@@ -31,4 +43,29 @@ export function decideSchema(accepted: Schema | null, inferred: Schema, document
     newColumns: added.map(({ name }) => name),
     changed: canonicalJson(schema) !== canonicalJson(accepted),
   };
+}
+
+/** A file or push that came since the latest version: its place among all parts that are merged, and its columns. */
+export interface Arrived {
+  place: number;
+  columns: string[];
+}
+
+/** Accepted columns that arrived rows do not have; rows that a later part replaces do not count. */
+export async function missingColumns(
+  deps: Pick<DatasetDeps, 'duck'>,
+  parts: { paths: string[]; arrived: Arrived[] },
+  accepted: Schema,
+): Promise<string[]> {
+  const missing = new Set<string>();
+  const key = identifier(accepted.key);
+  for (const { place, columns } of parts.arrived) {
+    const absent = accepted.columns.map(({ name }) => name).filter((name) => !columns.includes(name));
+    if (absent.length === 0) continue;
+    const later = parts.paths.slice(place + 1).map((path) => ` EXCEPT SELECT ${key} FROM ${parquet(path)}`);
+    const own = `SELECT ${key} FROM ${parquet(parts.paths[place] ?? '')}${later.join('')}`;
+    const [counted] = await deps.duck.query<{ rows: number }>(`SELECT count(*) AS rows FROM (${own})`);
+    if (counted?.rows) absent.forEach((name) => missing.add(name));
+  }
+  return [...missing];
 }

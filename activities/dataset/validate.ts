@@ -162,6 +162,7 @@ async function makeVersion(
         watermark: extracted.watermark as RawWatermark,
         parents: [extracted.parent],
         profile: profiled.profile,
+        report: profiled.report,
         quarantine: bad.digest,
         quarantined: bad.count,
         annotators: annotatorsOf(labels),
@@ -188,16 +189,29 @@ async function rawBefore(deps: DatasetDeps, dataset: string): Promise<string | n
   return raw && (await deps.artifacts.store.has(raw)) ? parquet(await deps.artifacts.localPath(raw)) : null;
 }
 
-/** Throws `SchemaMismatch`, `QuarantineExceeded`, `ExpectationFailed`, `OneClass`, `NoLabels` and `DatasetEmpty`. */
+/** Throws `LabelColumnMissing`. */
+async function requireLabelColumn(deps: DatasetDeps, raw: string, label: string): Promise<void> {
+  const all = await deps.duck.session({ exact: true, signal: currentStep().signal }, (session) =>
+    columnsOf(session, raw),
+  );
+  if (all.includes(label)) return;
+  throw new Failure(
+    'LabelColumnMissing',
+    `there is no column ${JSON.stringify(label)}; there are ${all.slice(0, 20).join(', ')}`,
+  );
+}
+
+/** Throws `LabelColumnMissing`, `SchemaMismatch`, `QuarantineExceeded`, `ExpectationFailed`, `OneClass`, `NoLabels` and `DatasetEmpty`. */
 export async function validate(deps: DatasetDeps, input: StepInput): Promise<ValidateResult> {
   const { document, context } = await runSpecification(deps.db, input.context.run);
   const dataset = await datasetOf(deps.db, context.project, document.dataset.name);
+  const extracted = resultOf<ExtractResult>(input, 'extract');
+  const path = parquet(await deps.artifacts.localPath(extracted.raw));
+  await requireLabelColumn(deps, path, document.dataset.label);
   const inferred = await deps.artifacts.readJson<Schema>(resultOf<ProfileResult>(input, 'profile').schema);
-  const { schema, newColumns, changed } = decideSchema(dataset.schema, inferred, document);
+  const { schema, newColumns, changed } = decideSchema(dataset.schema, inferred, document, extracted.missing);
   if (newColumns.length > 0 && input.inputs['schema:answer'] !== 'approve') return ask(deps, schema, newColumns);
-  const { raw } = resultOf<ExtractResult>(input, 'extract');
   const before = await rawBefore(deps, dataset.id);
-  const path = parquet(await deps.artifacts.localPath(raw));
   return inScratch(deps.config.scratch, (folder) =>
     makeVersion({ deps, document, schema, raw: path, before, folder, run: context.run }, dataset, input, changed),
   );

@@ -105,21 +105,26 @@ export interface VersionFacts extends TypedFile {
   watermark: RawWatermark;
   parents: (Digest | null)[];
   profile: Digest | null;
+  /** HTML page of the profile, kept as long as the version. */
+  report: Digest | null;
   quarantine: Digest | null;
   quarantined: number;
   annotators: string[];
   labelCounts: Record<LabelSource, number>;
 }
 
-/** Records a version, and keeps the raw file that the next `extract` goes on from. Part of the caller's transaction. */
+/** Records a version, and keeps its report and the raw file that the next `extract` goes on from. Part of the caller's transaction. */
 export async function writeVersion(tx: Tx, facts: VersionFacts): Promise<{ version: number; digest: Digest }> {
-  const { file, rows, parents, ...rest } = facts;
+  const { file, rows, parents, report, ...rest } = facts;
   const files = [{ digest: file, rows }];
   const digest = versionId(facts.schema, files);
   const known = parents.filter((parent): parent is Digest => parent !== null && parent !== digest);
   const made = await addDatasetVersion(tx, { ...rest, digest, rows, files, parents: known });
   const { raw } = facts.watermark;
-  if (raw) await referArtifact(tx, { digest: raw, owner: `dataset:${facts.dataset}/${made.version}`, role: 'raw' });
+  const owner = `dataset:${facts.dataset}/${made.version}`;
+  for (const [role, kept] of Object.entries({ raw, report })) {
+    if (kept) await referArtifact(tx, { digest: kept, owner, role });
+  }
   return made;
 }
 

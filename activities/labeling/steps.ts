@@ -1,15 +1,19 @@
 // The two ends of a label step: which rows to ask people about, and the dataset version with their answers in it.
-import { identifier, sqlLiteral } from '../../adapters/duckdb.js';
+import type { Scorer } from '../../adapters/child.js';
+import { type Duck, identifier, sqlLiteral } from '../../adapters/duckdb.js';
 import { readInputs } from '../../adapters/inputs.js';
-import { inTransaction } from '../../db/client.js';
+import type { Artifacts } from '../../adapters/store/index.js';
+import { type Db, inTransaction } from '../../db/client.js';
 import { batchState, openBatch } from '../../db/labeling.js';
 import { champion as championOf } from '../../db/model.js';
 import { runSpecification, setRunWaiting } from '../../db/run.js';
 import { recordWaitStep } from '../../db/step.js';
+import type { Digest } from '../../domain/artifact.js';
 import type { Schema } from '../../domain/dataset.js';
 import { Failure } from '../../domain/failures.js';
 import type { Json } from '../../domain/json.js';
 import { type PickCandidate, type PickedTask, pickTasks } from '../../domain/label-pick.js';
+import type { BatchCounts } from '../../domain/labeling.js';
 import { allClasses } from '../../domain/measure.js';
 import {
   type FittedFeatures,
@@ -22,16 +26,19 @@ import {
 import type { PipelineDocument } from '../../domain/pipeline.js';
 import type { StepInput, StepResultBase } from '../../domain/run.js';
 import { featureColumns } from '../../domain/signature.js';
-import type { LabelResult, SplitResult } from '../../domain/steps.js';
-import type { DatasetDeps } from '../dataset/deps.js';
-import { mergeLabels } from '../dataset/merge.js';
-import { labelledVersion } from '../model/inputs.js';
+import { type LabelResult, labelledVersion, type SplitResult } from '../../domain/steps.js';
 import { currentStep } from '../step.js';
-import type { FeaturizeDeps } from '../training/featurize.js';
-import { quickModel } from '../training/quick.js';
-import type { TrainDeps } from '../training/train.js';
 
-export type LabelingDeps = TrainDeps & FeaturizeDeps & DatasetDeps;
+export interface LabelingDeps {
+  db: Db;
+  artifacts: Artifacts;
+  duck: Duck;
+  scorer: Scorer;
+  /** A model of the visible labels, or null where there are too few (activities/training/quick.ts). */
+  quickModel(input: StepInput): Promise<{ path: string; digest: Digest; signature: Signature } | null>;
+  /** The dataset version with the answers in it (activities/dataset/merge.ts). */
+  mergeLabels(input: StepInput, answered: { batch: string | null; counts: BatchCounts | null }): Promise<LabelResult>;
+}
 
 export interface OpenedLabels extends StepResultBase {
   /** Null when there is nothing to ask. */
@@ -48,7 +55,7 @@ export function createLabelingSteps(deps: LabelingDeps) {
       const opened = input.inputs['labels:opened'] as unknown as OpenedLabels;
       const batch = opened.batch?.id ?? null;
       const counts = batch ? (await batchState(deps.db, batch)).counts : null;
-      return mergeLabels(deps, input, { batch, counts });
+      return deps.mergeLabels(input, { batch, counts });
     },
   };
 }
@@ -156,7 +163,7 @@ async function chooseModel(deps: LabelingDeps, input: StepInput): Promise<Chosen
     };
     return { by: `champion ${champion.version}`, signature, score: (inputs) => deps.scorer.score(loaded, inputs) };
   }
-  const quick = await quickModel(deps, input);
+  const quick = await deps.quickModel(input);
   if (!quick) return null;
   return {
     by: 'a model of the visible labels',

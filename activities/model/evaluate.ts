@@ -29,10 +29,9 @@ import {
 } from '../../domain/model.js';
 import type { PipelineDocument } from '../../domain/pipeline.js';
 import type { StepInput } from '../../domain/run.js';
-import type { EvaluateResult, PackageResult, SplitResult } from '../../domain/steps.js';
+import { labelledVersion, type EvaluateResult, type PackageResult, type SplitResult } from '../../domain/steps.js';
 import { holm } from '../../stats/paired.js';
 import { currentStep } from '../step.js';
-import { labelledVersion } from './inputs.js';
 import type { ModelDeps } from './package.js';
 
 /** The bootstrap's and the tests' seed: fixed, so that the same answers give the same numbers. */

@@ -9,9 +9,14 @@ import { mediaTypes } from '../../domain/artifact.js';
 import { Failure } from '../../domain/failures.js';
 import type { FittedFeatures, GoldenRows, ModelInputs, ModelOutputs } from '../../domain/model.js';
 import type { StepInput } from '../../domain/run.js';
-import type { FeaturizeResult, PackageResult, SplitResult, TrainResult } from '../../domain/steps.js';
+import {
+  labelledVersion,
+  type FeaturizeResult,
+  type PackageResult,
+  type SplitResult,
+  type TrainResult,
+} from '../../domain/steps.js';
 import { oneFileModel } from '../../ml/export/one-file.js';
-import { labelledVersion } from './inputs.js';
 
 export interface ModelDeps {
   db: Db;

@@ -11,17 +11,17 @@ import type { Evaluation } from '../../domain/evaluation.js';
 import { canonicalJson, type Json } from '../../domain/json.js';
 import { modelCard } from '../../domain/model-card.js';
 import type { StepInput } from '../../domain/run.js';
-import type {
-  EvaluateResult,
-  FeaturizeResult,
-  ProfileResult,
-  RegisterResult,
-  SplitResult,
-  TrainResult,
+import {
+  labelledVersion,
+  type EvaluateResult,
+  type FeaturizeResult,
+  type ProfileResult,
+  type RegisterResult,
+  type SplitResult,
+  type TrainResult,
 } from '../../domain/steps.js';
 import { runtimeVersion } from '../../ml/provider.js';
 import { currentStep } from '../step.js';
-import { labelledVersion } from './inputs.js';
 import type { ModelDeps } from './package.js';
 
 interface VersionFile {
