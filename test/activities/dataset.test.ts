@@ -342,13 +342,12 @@ describe('the schema', () => {
     world.write('grow.csv', csv(100));
     const document = documentOf('grow', fileSource('grow.csv'));
     await world.run(document);
-    world.write(
-      'grow.csv',
-      csv(100)
+    const withExtra = (text: string) =>
+      text
         .split('\n')
         .map((line, row) => (line ? `${line},${row === 0 ? 'extra' : row}` : line))
-        .join('\n'),
-    );
+        .join('\n');
+    world.write('grow.csv', withExtra(csv(100)));
     const asked = await world.run(document, 'validate');
     expect(asked.validate).toMatchObject({ kind: 'ask', newColumns: ['extra'] });
     const done = await world.run(document, 'validate', { 'schema:answer': 'approve' });
@@ -357,10 +356,7 @@ describe('the schema', () => {
       name: 'extra',
       type: 'number',
     });
-    world.write(
-      'grow.csv',
-      csv(100, (row) => ({ id: `n${row}`, a: 'text' })),
-    );
+    world.write('grow.csv', withExtra(csv(100, (row) => ({ id: `n${row}`, a: 'text' }))));
     await expect(world.run(document)).rejects.toEqual(failing('SchemaMismatch', /a is not a number/));
   });
 
@@ -370,8 +366,10 @@ describe('the schema', () => {
     await world.run(documentOf(name, fileSource('shrink.csv')));
     const document = documentOf(name, fileSource('shrink2.csv'));
     world.write('shrink2.csv', 'id,y\nk1,1\n');
-    const done = await world.run(document);
-    // Rows of before keep the column: the dataset as a whole still has it.
+    await expect(world.run(document)).rejects.toEqual(failing('SchemaMismatch', /missing: a, c, d/));
+    // Rows that a later file replaces do not count.
+    world.write('shrink3.csv', csv(100));
+    const done = await world.run(documentOf(name, fileSource('shrink[23].csv')));
     expect(done.validate).toMatchObject({ kind: 'ok', rows: 100 });
   });
 });
