@@ -90,6 +90,7 @@ async function sendNext(
     if (message === null) return 'idle';
     try {
       const outcome = await send(message);
+      if (outcome === 'gone' && message.mayBegin) throw new Error('its workflow has not begun, or is over');
       await rows(tx, sql`update outbox set sent_at = now(), gone = ${outcome === 'gone'} where id = ${message.id}`);
       return 'sent';
     } catch (error) {
@@ -105,10 +106,16 @@ async function sendNext(
   });
 }
 
-function claim(tx: Tx): Promise<OutboxMessage | null> {
-  return row<OutboxMessage>(
+interface Claimed extends OutboxMessage {
+  /** A person's decision, sent lately: the workflow that it is for may be about to begin. */
+  mayBegin: boolean;
+}
+
+function claim(tx: Tx): Promise<Claimed | null> {
+  return row<Claimed>(
     tx,
-    sql`select id, kind, workflow_id as "workflowId", name, task_queue as "taskQueue", payload, attributes, summary
+    sql`select id, kind, workflow_id as "workflowId", name, task_queue as "taskQueue", payload, attributes, summary,
+        name = 'decideSignal' and created_at > now() - interval '2 minutes' as "mayBegin"
       from outbox m
       where sent_at is null and next_attempt_at <= clock_timestamp()
         and not exists (

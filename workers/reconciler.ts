@@ -11,14 +11,19 @@ import type { PoolDeps } from './pool.js';
 
 type Deps = Pick<PoolDeps, 'db' | 'log' | 'temporal' | 'kick'>;
 
-async function isOpen(deps: Deps, workflowId: string): Promise<boolean> {
+/** `absent`: Temporal knows no such workflow, so it ended long ago, was lost, or has not begun. */
+async function stateOf(deps: Deps, workflowId: string): Promise<'open' | 'over' | 'absent'> {
   try {
     const { status } = await deps.temporal.client.workflow.getHandle(workflowId).describe();
-    return status.name === 'RUNNING';
+    return status.name === 'RUNNING' ? 'open' : 'over';
   } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return false;
+    if (error instanceof WorkflowNotFoundError) return 'absent';
     throw error;
   }
+}
+
+async function isOpen(deps: Deps, workflowId: string): Promise<boolean> {
+  return (await stateOf(deps, workflowId)) === 'open';
 }
 
 /** One pass. Throws when Temporal or Postgres cannot be asked: then nothing was concluded. */
@@ -42,7 +47,9 @@ export async function reconcile(deps: Deps): Promise<{ loops: number; runs: numb
     mended.runs += 1;
   }
   for (const batch of await liveBatches(deps.db)) {
-    if (await isOpen(deps, batch.workflowId)) continue;
+    const state = await stateOf(deps, batch.workflowId);
+    // The batch is written before its run starts the workflow: a worker that died in between is no loss.
+    if (state === 'open' || (state === 'absent' && batch.runLives)) continue;
     await closeBatch(deps, batch.id);
     mended.batches += 1;
   }

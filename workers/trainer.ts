@@ -61,8 +61,10 @@ function listen(): void {
 function holdFile(spec: TrainSpec): string | null {
   const wanted = process.env['NODE_ENV'] === 'test' && process.env['PERENNIAL_HOLD'] === 'train:middle';
   const home = process.env['PERENNIAL_HOME'];
-  // What was resumed has had its first checkpoint in an earlier life.
-  return wanted && home && spec.paths.checkpoint === null ? join(home, 'hold', 'train.middle') : null;
+  if (!wanted || !home) return null;
+  const file = join(home, 'hold', 'train.middle');
+  // What was resumed has had its first checkpoint in an earlier life; `.done` says that the test has had its turn.
+  return spec.paths.checkpoint === null && !existsSync(`${file}.done`) ? file : null;
 }
 
 async function hold(file: string): Promise<void> {

@@ -144,4 +144,12 @@ describe('outbox', () => {
     await sweepOutbox(base.db, recorder(() => 'gone').send);
     expect(await count(base.db, 'outbox', sql`gone and sent_at is not null`)).toBe(1);
   });
+
+  it('keeps a decision for a workflow that has not begun, for two minutes', async () => {
+    await enqueue(base.db, { ...signal('w1', 1), name: 'decideSignal' });
+    expect(await sweepOutbox(base.db, recorder(() => 'gone').send)).toEqual({ sent: 0, failed: 1 });
+    await base.db.execute(sql`update outbox set created_at = now() - interval '3 minutes', next_attempt_at = now()`);
+    expect(await sweepOutbox(base.db, recorder(() => 'gone').send)).toEqual({ sent: 1, failed: 0 });
+    expect(await count(base.db, 'outbox', sql`gone and sent_at is not null`)).toBe(1);
+  });
 });

@@ -1,0 +1,98 @@
+// What the fault tests run: iris with hidden labels, ten of them asked of a person, trained on the gpu queue, approved by hand.
+// Each pipeline has a name of its own and the same rows, so all of them end in the same bytes.
+import { createHash } from 'node:crypto';
+import { readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { partOf } from '../../activities/dataset/split.js';
+import { projectRoot } from '../../adapters/paths.js';
+import { attendRun, must } from '../support/person.js';
+import { startTestSystem, type TestSystem } from '../support/system.js';
+import { holdOf, type Step } from './matrix.js';
+
+export const asked = 10;
+const split = { holdout: 0.2, validation: 0.1, seed: 1 };
+
+export interface Scene {
+  system: TestSystem;
+  source: string;
+  /** Id of the row to its label. */
+  truth: (item: Record<string, unknown>) => string;
+  /** The file whose presence holds the step; null where nothing is held. */
+  hold: string | null;
+}
+
+/** A system in which `step` can be held, and its rows: every second label of the training part is hidden. */
+export async function openScene(step: Step | null): Promise<Scene> {
+  const held = step === null ? null : holdOf(step);
+  const system = await startTestSystem(held === null ? {} : { PERENNIAL_HOLD: held });
+  const text = await readFile(join(projectRoot, 'examples/iris/iris.csv'), 'utf8');
+  const [header = '', ...lines] = text.trim().split('\n');
+  const labels = new Map(
+    lines.map((line) => [line.slice(0, line.indexOf(',')), line.slice(line.lastIndexOf(',') + 1)]),
+  );
+  const rows = lines.map((line) => {
+    const id = line.slice(0, line.indexOf(','));
+    const hide = partOf(split.seed, id, split) === 'train' && Number(id) % 2 === 0;
+    return hide ? line.slice(0, line.lastIndexOf(',') + 1) : line;
+  });
+  const source = await system.write('iris.csv', `${[header, ...rows].join('\n')}\n`);
+  const hold = held === null ? null : join(system.home, 'hold', held.replace(':', '.'));
+  return { system, source, truth: (item) => labels.get(String(item['id'])) ?? '', hold };
+}
+
+/** The document of a pipeline over `source`; for other cases a part of it is replaced. */
+export function documentOf(name: string, source: string) {
+  return {
+    name,
+    dataset: { name, source: { type: 'file', path: source }, key: 'id', label: 'label', task: 'classification' },
+    features: { exclude: ['id'] },
+    labeling: { strategy: 'margin', batchSize: asked, explore: 0.1, deadline: '1 day' },
+    split,
+    trainer: { type: 'linear', params: { epochs: 200, batch: 4, learningRate: 0.01 }, seed: 7, pool: 'gpu' },
+    gate: { metric: 'accuracy', min: 0.3 },
+    approval: { quorum: 1, deadline: '1 day', onDeadline: 'reject' },
+  };
+}
+
+/** Creates the pipeline `name` and its first run. */
+export async function openRun({ system, source }: Scene, name: string): Promise<string> {
+  await must(system, 'POST', '/api/v1/pipelines', documentOf(name, source), `create-${name}`);
+  const path = `/api/v1/pipelines/${name}/runs`;
+  const { id } = await must<{ id: string }>(system, 'POST', path, { trigger: 'manual' }, `run-${name}`);
+  return id;
+}
+
+/** Holds off: steps pass. */
+export async function letPass({ hold }: Scene): Promise<void> {
+  if (hold === null) return;
+  await rm(hold, { force: true });
+}
+
+export async function markDone(hold: string): Promise<void> {
+  await writeFile(`${hold}.done`, '').catch(() => undefined);
+}
+
+/** sha256 of the served model, which its ETag must say too. */
+export async function servedDigest(system: TestSystem, model: string): Promise<string> {
+  const path = `/api/v1/models/${model}/versions/1/artifacts/model.onnx`;
+  const response = await fetch(system.url + path);
+  if (!response.ok) throw new Error(`GET ${path}: ${response.status}`);
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+  const etag = response.headers.get('etag');
+  if (etag !== `"${digest}"`) throw new Error(`the ETag is ${etag}, the bytes are ${digest}`);
+  return digest;
+}
+
+/** The bytes that a run nobody disturbs ends in. */
+export async function undisturbed(): Promise<string> {
+  const scene = await openScene(null);
+  try {
+    const { run } = await attendRun(scene.system, await openRun(scene, 'undisturbed'), scene.truth);
+    if (run.status !== 'succeeded')
+      throw new Error(`the undisturbed run ended ${run.status}: ${JSON.stringify(run.failure)}`);
+    return await servedDigest(scene.system, 'undisturbed');
+  } finally {
+    await scene.system.stop();
+  }
+}
