@@ -43,12 +43,15 @@ interface OpenApproval {
 interface RunState {
   run: BeginRunResult | null;
   approval: OpenApproval | null;
+  /** The question is being written: people may see it before this workflow knows its id. Decisions wait that long. */
+  opening: boolean;
   stages: StageTable;
 }
 
 export async function trainingRun(input: RunInput): Promise<RunOutcome> {
   const project = input.project ?? 'default';
-  const state: RunState = { run: null, approval: null, stages: new StageTable(`run of ${input.pipeline}`) };
+  const stages = new StageTable(`run of ${input.pipeline}`);
+  const state: RunState = { run: null, approval: null, opening: false, stages };
   listen(state, project);
   try {
     state.run = await flow.beginRun({ ...input, project });
@@ -206,31 +209,39 @@ interface Question {
   what: string;
 }
 
+async function ask(
+  state: RunState,
+  input: StepInput,
+  question: Question,
+): Promise<[OpenApproval, { deadline: string }]> {
+  const { kind, round, digest } = question;
+  state.opening = true;
+  try {
+    const opened = await flow.openApproval({
+      context: input.context,
+      stepNode: input.node,
+      kind,
+      round,
+      digest,
+      deadlineMs: question.deadlineMs,
+      evidence: (input.inputs['evaluate'] as { evaluation?: string } | undefined)?.evaluation ?? null,
+    });
+    const { run } = input.context;
+    const named = { approval: opened.id, run, node: input.node };
+    const approval: OpenApproval = { ...named, kind, round, digest, status: 'open', answer: null };
+    state.approval = approval;
+    return [approval, opened];
+  } finally {
+    state.opening = false;
+  }
+}
+
 /** Opens the approval, waits for a decision or the deadline, and says what stands. */
 async function waitForDecision(state: RunState, input: StepInput, question: Question): Promise<Verdict> {
-  const { kind, round, digest } = question;
-  const opened = await flow.openApproval({
-    context: input.context,
-    stepNode: input.node,
-    kind,
-    round,
-    digest,
-    deadlineMs: question.deadlineMs,
-    evidence: (input.inputs['evaluate'] as { evaluation?: string } | undefined)?.evaluation ?? null,
-  });
-  const approval: OpenApproval = {
-    approval: opened.id,
-    run: input.context.run,
-    node: input.node,
-    kind,
-    round,
-    digest,
-    status: 'open',
-    answer: null,
-  };
-  state.approval = approval;
+  const { kind, digest } = question;
+  const [approval, opened] = await ask(state, input, question);
   state.stages.set(input.node, 'waiting', question.what);
-  state.stages.wait(`${question.what} (${opened.id}, ${digest}), until ${opened.deadline}`);
+  state.stages.wait(`${question.what} (${approval.approval}, ${digest}), until ${opened.deadline}`);
   const left = Math.max(0, Date.parse(opened.deadline) - Date.now());
   const decided = () => approval.status !== 'open';
   if (!(await condition(decided, left, { summary: `waiting for ${question.what}` }))) await expire(approval, question);
@@ -261,6 +272,7 @@ async function expire(approval: OpenApproval, question: Question): Promise<void>
 
 function listen(state: RunState, project: string): void {
   const record = async (decision: ApprovalDecision, verified: boolean): Promise<ApprovalAnswer> => {
+    await condition(() => !state.opening);
     const { approval } = state;
     const outcome = decideOnApproval(approval, decision);
     if (outcome.kind === 'refused') throw refusal(outcome.failure, outcome.detail);
@@ -280,6 +292,7 @@ function listen(state: RunState, project: string): void {
   setHandler(decide, (decision) => record(decision, decision.verified === true), {
     description: 'approve or reject what the run waits for, by digest',
     validator: (decision) => {
+      if (state.opening) return;
       const outcome = decideOnApproval(state.approval, decision);
       if (outcome.kind === 'refused') throw refusal(outcome.failure, outcome.detail);
     },
