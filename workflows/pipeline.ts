@@ -49,7 +49,8 @@ export async function pipelineLoop(input: LoopInput): Promise<never> {
   };
   listen(take, flags, () => state);
   for (;;) {
-    if (flags.reread || needsFacts(state)) {
+    // again while a change came meanwhile: nothing below would wake up for it
+    while (flags.reread || needsFacts(state)) {
       flags.reread = false;
       const { heard } = state;
       const facts = await flow.readLoopFacts({ project, pipeline });

@@ -1,4 +1,5 @@
 // What the system tests say often: post a pipeline, open a run, follow it to its end, count what a run may leave behind.
+import { Client, Connection } from '@temporalio/client';
 import { expect } from 'vitest';
 import type { RunView } from '../../examples/digits/client.js';
 import { must } from '../support/person.js';
@@ -167,4 +168,18 @@ export async function problem(
 export function promotion(run: RunView): number {
   expect(run, JSON.stringify(run.failure ?? run.verdict)).toMatchObject({ status: 'succeeded' });
   return run.modelVersion ?? 0;
+}
+
+/** A client of Temporal alone, as a person with its CLI is one. */
+export async function temporalClient(system: TestSystem): Promise<{ client: Client; close(): Promise<void> }> {
+  const connection = await Connection.connect({ address: system.temporal });
+  return { client: new Client({ connection, namespace: 'perennial' }), close: () => connection.close() };
+}
+
+/** Approves or rejects what waits in `approval`, naming the digest that it has now. */
+export async function decide(system: TestSystem, approval: string, decision: 'approve' | 'reject'): Promise<string> {
+  const path = `/api/v1/approvals/${approval}`;
+  const { digest } = await must<{ digest: string }>(system, 'GET', path);
+  await must(system, 'POST', `${path}/decision`, { decision, by: 'lee', digest });
+  return digest;
 }
