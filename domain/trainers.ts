@@ -12,7 +12,13 @@ export type TrainerParams = Record<string, number | string | boolean>;
 
 export const trainerParameters: Record<TrainerType, Record<string, TrainerParameter>> = {
   linear: {
-    epochs: { type: 'integer', default: 40, min: 1, max: 10_000, meaning: 'Passes over the training rows' },
+    epochs: {
+      type: 'integer',
+      default: 40,
+      min: 1,
+      max: 10_000,
+      meaning: 'Passes over the training rows; over fewer than 1,000 rows, several each',
+    },
     batch: { type: 'integer', default: 64, min: 1, max: 65_536, meaning: 'Rows of one optimiser step' },
     learningRate: { type: 'number', default: 0.01, min: 1e-8, max: 10, meaning: 'Step size of AdamW' },
     weightDecay: {

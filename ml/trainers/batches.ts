@@ -49,9 +49,12 @@ export interface Plan {
   totalSteps: number;
 }
 
-/** Rows ≥ 1. The last batch of an epoch is padded with weight 0. */
+/** An epoch over a table smaller than this passes over it several times: few rows need as many steps as some more. */
+export const epochRows = 1_000;
+
+/** Rows ≥ 1. `epochs` of the plan counts passes. The last batch of a pass is padded with weight 0. */
 export function planOf(rows: number, params: Record<string, unknown>): Plan {
-  const epochs = Number(params['epochs']);
+  const epochs = Number(params['epochs']) * Math.ceil(epochRows / Math.max(1, Math.min(rows, epochRows)));
   const batch = Math.min(Number(params['batch']), rows);
   const stepsPerEpoch = Math.ceil(rows / batch);
   return { rows, batch, stepsPerEpoch, epochs, totalSteps: stepsPerEpoch * epochs };

@@ -5,7 +5,7 @@ import { parameterCount } from './trainer.js';
 
 export const linear: Trainer = {
   type: 'linear',
-  version: '1',
+  version: '2',
   parameters: trainerParameters.linear,
   layout: ({ width, outputs }) => [
     { name: 'W', dims: [width, outputs], decay: true },
