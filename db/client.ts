@@ -120,11 +120,6 @@ export function json(value: Json | object | null | undefined): SQL {
   return value === null || value === undefined ? sql`null::jsonb` : sql`${JSON.stringify(value)}::jsonb`;
 }
 
-/** A list as a `text[]` parameter. */
-export function list(values: readonly string[]): SQL {
-  return sql`${sql.param([...values])}::text[]`;
-}
-
 /** Postgres' text of a moment as ISO 8601 in UTC. */
 export function iso(moment: string): string;
 export function iso(moment: string | null): string | null;

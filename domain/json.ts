@@ -16,8 +16,3 @@ export function canonicalJson(value: unknown): string {
     .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
   return `{${entries.map(([key, item]) => `${JSON.stringify(key)}:${canonicalJson(item)}`).join(',')}}`;
 }
-
-/** Closes a switch over a union: a case that is missing does not compile. */
-export function assertNever(value: never): never {
-  throw new TypeError(`unexpected ${JSON.stringify(value)}`);
-}

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Duck, type DuckSession, identifier, sqlLiteral } from '../../adapters/duckdb.js';
+import { type Duck, type DuckSession, sqlLiteral } from '../../adapters/duckdb.js';
 import type { Log } from '../../adapters/log.js';
 import type { Artifacts } from '../../adapters/store/index.js';
 import { referArtifact, stepOwner } from '../../db/artifact.js';
@@ -66,8 +66,6 @@ export async function columnsOf(session: DuckSession, from: string): Promise<str
   const described = await session.query<{ column_name: string }>(`DESCRIBE SELECT * FROM ${from}`);
   return described.map((column) => column.column_name);
 }
-
-export const names = (columns: readonly string[]) => columns.map(identifier).join(', ');
 
 /** A transaction of this step: guarded by its fence, and keeping `kept` until the run ends. */
 export async function writeFacts<T>(
