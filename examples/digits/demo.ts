@@ -33,7 +33,7 @@ function pipelineDocument(source: string) {
     expectations: [{ column: 'px00', min: 0, max: 16 }, { rows: { min: 100 } }],
     labeling: { strategy: 'margin', batchSize: 170, explore: 0.1, deadline: '3 days' },
     split: { ...shares },
-    trainer: { type: 'linear', params: { epochs: 60, batch: 32, learningRate: 0.01, weightDecay: 1 }, seed: 7 },
+    trainer: { type: 'linear', params: { epochs: 10, batch: 32, learningRate: 0.01, weightDecay: 0.3 }, seed: 7 },
     gate: { metric: 'accuracy', min: 0.85, champion: { notWorseBy: 0.01 } },
     approval: { quorum: 1, deadline: '7 days', onDeadline: 'reject' },
     triggers: { newRows: 400 },
