@@ -23,7 +23,7 @@ export interface AnnotateResult {
 }
 
 /**
- * Takes answers. The same answer again counts the same and writes nothing. After the last open task the batch goes to
+ * Takes answers. The same answer again counts the same and writes nothing, unless it was sent back. After the last open task the batch goes to
  * `review`. A closed batch refuses each new answer with `batch-closed`.
  * @throws Failure `NotFound`
  */
@@ -80,6 +80,8 @@ type Judgement = { kind: 'accepted' | 'surplus'; fresh: boolean } | { kind: 'ref
 function judge(answer: Answer, task: LockedTask | undefined, batch: LockedBatch, labeler: string): Judgement {
   if (task === undefined) return { kind: 'refused', reason: 'unknown-task' };
   const before = task.given.get(answer.fence);
+  // sent back meanwhile: that answer counts no more
+  if (before === 'accepted' && answer.fence < task.fence) return { kind: 'refused', reason: 'stale-fence' };
   if (before !== undefined) return { kind: before, fresh: false };
   if (batch.closed) return { kind: 'refused', reason: 'batch-closed' };
   if (!isKnown(answer, batch)) return { kind: 'refused', reason: 'unknown-label' };

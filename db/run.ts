@@ -329,6 +329,12 @@ export function contentDigest(document: PipelineDocument): Digest {
   return digestOf({ dataset: { key, label, task }, features, split, trainers });
 }
 
+/** Locks a run to the end of the transaction; false: it has ended. */
+export async function lockIfLive(tx: Tx, run: string): Promise<boolean> {
+  const live = sql`select 1 from run where id = ${run} and finished_at is null for no key update`;
+  return (await row(tx, live)) !== null;
+}
+
 async function lockLive(
   tx: Tx,
   run: string,

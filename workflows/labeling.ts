@@ -35,6 +35,8 @@ interface State {
   outcome: BatchOutcome;
   answer: BatchAnswer | null;
   arrived: boolean;
+  /** The run says that it waits: from then on this workflow can be told. */
+  shown: boolean;
   reminded: number[];
   decisions: number;
 }
@@ -49,6 +51,7 @@ export async function labelBatch(input: BatchInput): Promise<BatchOutcome> {
     outcome: { status: 'open', counts },
     answer: null,
     arrived: true,
+    shown: false,
     reminded: input.reminded ?? [],
     decisions: 0,
   };
@@ -69,7 +72,11 @@ async function attend(state: State, input: BatchInput): Promise<void> {
   while (!isClosed(state)) {
     if (state.arrived) {
       state.arrived = false;
-      const { round, ...read } = await flow.readBatch({ batch: input.batch });
+      const { round, ...read } = await flow.readBatch({
+        batch: input.batch,
+        ...(state.shown ? {} : { wait: waitOf(input) }),
+      });
+      state.shown = true;
       state.round = round;
       if (!isClosed(state)) state.outcome = read;
       show(state, input);
@@ -89,6 +96,10 @@ async function attend(state: State, input: BatchInput): Promise<void> {
     if (await condition(stirred, Math.max(0, next.at - Date.now()), { summary: next.why })) continue;
     await ring(state, input, next.share);
   }
+}
+
+function waitOf({ run, node, openedAt, deadline }: BatchInput) {
+  return { run, node, since: openedAt, deadline };
 }
 
 /** Closed here, or found closed in its row (an API call or a person at the database may have done it). */

@@ -1,7 +1,7 @@
 // What the workflow of a label batch writes: decisions under the batch's lock, reminders; and what it reads again.
-import { type Db, inTransaction } from '../../db/client.js';
+import { type Db, inTransaction, type Tx } from '../../db/client.js';
 import { batchState, decideBatch, remindBatch } from '../../db/labeling.js';
-import { setRunWaiting } from '../../db/run.js';
+import { lockIfLive, setRunWaiting } from '../../db/run.js';
 import { recordWaitStep } from '../../db/step.js';
 import type { BatchCounts, BatchDecision, BatchDecisionKind, BatchStatus } from '../../domain/labeling.js';
 
@@ -18,9 +18,30 @@ type RecordedDecision = Omit<BatchDecision, 'decision' | 'decisionId'> & {
   decision: BatchDecisionKind | 'deadline' | 'cancel';
 };
 
+interface BatchWait {
+  run: string;
+  node: string;
+  since: string;
+  deadline: string;
+}
+
+/** Under the run's lock: a batch that was decided meanwhile is not waited for. */
+async function beginWait(tx: Tx, batch: string, { run, node, since, deadline }: BatchWait): Promise<void> {
+  if (!(await lockIfLive(tx, run))) return;
+  const { status } = await batchState(tx, batch);
+  if (status !== 'open' && status !== 'review') return;
+  await setRunWaiting(tx, run, { kind: 'labels', id: batch, since, deadline }, node);
+}
+
 export function createLabelingDecisions({ db, kick }: { db: Db; kick: () => void }) {
   return {
-    async readBatch(input: { batch: string }): Promise<{ status: BatchStatus; counts: BatchCounts; round: number }> {
+    /** `wait`: the run waits for this batch from now on, when its workflow can take decisions and not before. */
+    async readBatch(input: {
+      batch: string;
+      wait?: BatchWait;
+    }): Promise<{ status: BatchStatus; counts: BatchCounts; round: number }> {
+      const { wait } = input;
+      if (wait) await inTransaction(db, (tx) => beginWait(tx, input.batch, wait));
       const { status, counts, round } = await batchState(db, input.batch);
       return { status, counts, round };
     },

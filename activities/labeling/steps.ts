@@ -6,7 +6,7 @@ import type { Artifacts } from '../../adapters/store/index.js';
 import { type Db, inTransaction } from '../../db/client.js';
 import { batchState, openBatch } from '../../db/labeling.js';
 import { champion as championOf } from '../../db/model.js';
-import { runSpecification, setRunWaiting } from '../../db/run.js';
+import { runSpecification } from '../../db/run.js';
 import { recordWaitStep } from '../../db/step.js';
 import type { Digest } from '../../domain/artifact.js';
 import type { Schema } from '../../domain/dataset.js';
@@ -90,7 +90,6 @@ async function openLabels(deps: LabelingDeps, input: StepInput): Promise<OpenedL
       status: 'waiting',
       summary: `batch ${batch.id}: ${batch.tasks} tasks`,
     });
-    await setRunWaiting(tx, run, { kind: 'labels', id: batch.id, since, deadline: batch.deadline }, input.node);
     return { id: batch.id, openedAt: since, deadline: batch.deadline, tasks: batch.tasks };
   });
   return { summary: `asked for ${opened.tasks} labels (${labeling.strategy}, ${scored.by})`, batch: opened };
