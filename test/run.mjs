@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // `npm run check` and `npm test`: every step runs, whatever the one before it said, so that one run shows all that is
 // wrong. The last line is `N passed, N failed`: tests, and one failed for each other step that failed, named above it.
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
@@ -11,8 +11,7 @@ const tool = (name) => ({ name, command: [npm, 'run', '--silent', name] });
 const tests = (project) => ({ name: `tests (${project})`, project, command: vitest(project) });
 const vitest = (project) => [process.execPath, 'node_modules/vitest/vitest.mjs', 'run', '--project', project];
 
-const check = [tool('format'), tool('lint'), tool('types'), tool('docs:diff'), tool('dead'), tests('fast')];
-const modes = { check, all: [...check, tests('services')] };
+const check = [tests('fast'), tool('lint'), tool('types'), tool('format'), tool('docs:diff'), tool('dead')];
 
 /** Counts of one vitest run; a file that could not be loaded is one failure, and so is a run without a report. */
 function counts(folder, status) {
@@ -28,25 +27,47 @@ function counts(folder, status) {
   return { passed: report.numPassedTests, failed: names.length, names };
 }
 
-function run({ name, project, command }) {
-  console.log(`\n── ${name}`);
+/** One step to its end. `loud` shows its output as it comes; else it is shown whole when the step ends. */
+function run({ name, project, command }, loud) {
   const started = Date.now();
   const reports = mkdtempSync(join(tmpdir(), 'perennial-reports-'));
   const env = { ...process.env, PERENNIAL_TEST_REPORTS: reports };
-  const { status } = spawnSync(command[0], command.slice(1), { stdio: ['ignore', 'inherit', 'inherit'], env });
-  const result = project
-    ? counts(reports, status)
-    : { passed: 0, failed: status === 0 ? 0 : 1, names: status === 0 ? [] : [`npm run ${name}`] };
-  rmSync(reports, { recursive: true, force: true });
-  console.log(
-    `── ${name}: ${result.failed === 0 ? 'ok' : 'FAILED'} in ${((Date.now() - started) / 1000).toFixed(1)} s`,
-  );
-  return result;
+  if (loud) console.log(`\n── ${name}`);
+  const child = spawn(command[0], command.slice(1), {
+    stdio: ['ignore', loud ? 'inherit' : 'pipe', loud ? 'inherit' : 'pipe'],
+    env,
+  });
+  const said = [];
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => said.push(chunk));
+  return new Promise((resolve) => {
+    child.once('close', (status) => {
+      const result = project
+        ? counts(reports, status)
+        : { passed: 0, failed: status === 0 ? 0 : 1, names: status === 0 ? [] : [`npm run ${name}`] };
+      rmSync(reports, { recursive: true, force: true });
+      if (!loud) process.stdout.write(`\n── ${name}\n${Buffer.concat(said).toString()}`);
+      const took = ((Date.now() - started) / 1000).toFixed(1);
+      console.log(`── ${name}: ${result.failed === 0 ? 'ok' : 'FAILED'} in ${took} s`);
+      resolve(result);
+    });
+  });
 }
 
-const steps = modes[process.argv[2]];
-if (!steps) throw new Error('usage: node test/run.mjs check|all');
-const results = steps.map(run);
+/** The steps that need no services share the cores: two at a time, the long ones first. */
+async function together(steps) {
+  const left = [...steps];
+  const results = [];
+  const work = async () => {
+    for (let step = left.shift(); step; step = left.shift()) results.push(await run(step, false));
+  };
+  await Promise.all([work(), work()]);
+  return results;
+}
+
+const mode = process.argv[2];
+if (mode !== 'check' && mode !== 'all') throw new Error('usage: node test/run.mjs check|all');
+const results = await together(check);
+if (mode === 'all') results.push(await run(tests('services'), true));
 const sum = (key) => results.reduce((total, result) => total + result[key], 0);
 for (const name of results.flatMap(({ names }) => names)) console.log(`failed: ${name}`);
 console.log(`${sum('passed')} passed, ${sum('failed')} failed`);
