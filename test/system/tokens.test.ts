@@ -19,7 +19,7 @@ async function ask(token: string | null, method: string, path: string, body?: un
 async function tokenFor(subject: string, role: string): Promise<string> {
   const { status, body } = await ask(root, 'POST', '/api/v1/tokens', { subject, role });
   expect(status, JSON.stringify(body)).toBe(201);
-  return String(body['token']);
+  return String(body['secret']);
 }
 
 async function refused(answer: ReturnType<typeof ask>, status: number, code: string): Promise<void> {
