@@ -8,12 +8,15 @@ import type { FailureName } from '../domain/failures.js';
 import { Failure } from '../domain/failures.js';
 import type { Json } from '../domain/json.js';
 import type { PipelineDocument } from '../domain/pipeline.js';
+import type { Plan } from '../domain/plan.js';
 import { planRun } from '../domain/plan-run.js';
 import type { RunContext, RunFailure, Verdict } from '../domain/run.js';
 
 export interface BeginRunResult {
   context: RunContext;
   document: PipelineDocument;
+  /** Made once and kept in the history: a run that waits for weeks goes on with the plan it began with. */
+  plan: Plan;
 }
 
 export interface CloseRunInput {
@@ -59,12 +62,10 @@ export function createRunActivities({ db, kick }: { db: Db; kick: () => void }) 
             })
           ).id;
         const { context, document } = await runSpecification(tx, run);
-        await setRunPlan(
-          tx,
-          run,
-          planRun(document).map(({ name, when, skipReason }) => ({ name, skipReason: when ? null : skipReason })),
-        );
-        return { context, document };
+        const plan = planRun(document);
+        const shown = plan.map(({ name, when, skipReason }) => ({ name, skipReason: when ? null : skipReason }));
+        await setRunPlan(tx, run, shown);
+        return { context, document, plan };
       });
     },
 

@@ -1,6 +1,6 @@
 // Words about approvals: a human decision on one exact candidate or schema, by digest.
 import { isDigest, type Digest } from './artifact.js';
-import { decisionIdOf, isDecisionId } from './decision.js';
+import { decisionIdOf, isDecisionId, nameFault, reasonFault } from './decision.js';
 import type { FailureName } from './failures.js';
 
 export const approvalKinds = ['candidate', 'schema'] as const;
@@ -47,7 +47,8 @@ export type ApprovalOutcome =
 function malformed(decision: ApprovalDecision): string | null {
   if (typeof decision !== 'object' || decision === null) return 'a decision is an object with decision, by and digest';
   if (!approvalDecisions.includes(decision.decision)) return `decision must be ${approvalDecisions.join(' or ')}`;
-  if (typeof decision.by !== 'string' || decision.by.trim() === '') return 'by is missing: who decides';
+  const fault = nameFault(decision.by) ?? reasonFault(decision.reason);
+  if (fault !== null) return fault;
   const { decisionId } = decision;
   if (decisionId !== undefined && !isDecisionId(decisionId)) return 'decisionId must be a text of 1 to 500 letters';
   if (!isDigest(decision.digest)) return 'digest is missing: what was looked at, as sha256:<hex>';

@@ -27,3 +27,16 @@ export function decisionIdOf(decision: {
   if (decision.digest !== undefined) parts.push(decision.digest);
   return parts.map(plain).join('/');
 }
+
+/** Why this cannot be the name of who decides, or null. */
+export function nameFault(by: unknown): string | null {
+  if (typeof by !== 'string' || by.trim() === '') return 'by is missing: who decides';
+  return by.length > 200 || by.includes('\0') ? 'by must be a name of at most 200 letters' : null;
+}
+
+/** Why this cannot be a reason, or null; none is fine. */
+export function reasonFault(reason: unknown): string | null {
+  if (reason === undefined || reason === null) return null;
+  const fine = typeof reason === 'string' && reason.length <= 10_000 && !reason.includes('\0');
+  return fine ? null : 'reason must be a text of at most 10,000 letters';
+}

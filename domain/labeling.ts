@@ -1,5 +1,5 @@
 // Words about labeling: batches, tasks, leases, answers, decisions; the rule for decisions. What to ask: label-pick.ts.
-import { decisionIdOf, isDecisionId } from './decision.js';
+import { decisionIdOf, isDecisionId, nameFault, reasonFault } from './decision.js';
 import type { FailureName } from './failures.js';
 
 export { pickTasks, type PickCandidate, type PickedTask, type PickOptions } from './label-pick.js';
@@ -64,7 +64,8 @@ export type BatchOutcome<A> =
 function malformed(decision: BatchDecision): string | null {
   if (typeof decision !== 'object' || decision === null) return 'a decision is an object with decision and by';
   if (!batchDecisions.includes(decision.decision)) return `decision must be one of ${batchDecisions.join(', ')}`;
-  if (typeof decision.by !== 'string' || decision.by.trim() === '') return 'by is missing: who decides';
+  const fault = nameFault(decision.by) ?? reasonFault(decision.reason);
+  if (fault !== null) return fault;
   const { decisionId, tasks } = decision;
   if (decisionId !== undefined && !isDecisionId(decisionId)) return 'decisionId must be a text of 1 to 500 letters';
   if (tasks === undefined) return null;

@@ -22,6 +22,7 @@ import {
   labelingProgress,
 } from './labeling.messages.js';
 import { flow } from './proxies.js';
+import { noteRefusal } from './refusal.js';
 
 const reminderShares = [0.5, 0.9] as const;
 const mostEvents = 2_000;
@@ -153,7 +154,7 @@ function listen(state: State, input: BatchInput): void {
     const answer = await flow.recordBatchDecision({
       batch: state.batch,
       decision: outcome.decision,
-      verified: decision.verified === true,
+      verified: decision?.verified === true,
       wait: { run: input.run, node: input.node },
     });
     state.answer = answer;
@@ -173,10 +174,7 @@ function listen(state: State, input: BatchInput): void {
     try {
       await record(decision);
     } catch (error) {
-      if (isCancellation(error)) throw error;
-      const { name, detail } = namedFailure(error);
-      const refused = { project: input.project, subject: state.batch, actor: decision.by ?? '', failure: name, detail };
-      await flow.recordRefusal(refused);
+      await noteRefusal(input.project, state.batch, decision, error);
     }
   });
   setHandler(annotationsArrived, () => {

@@ -3,7 +3,6 @@
 // closeRun writes the end. The first two complete the workflow, the others fail or cancel it with the reason.
 import {
   allHandlersFinished,
-  ApplicationFailure,
   CancellationScope,
   condition,
   executeChild,
@@ -19,11 +18,12 @@ import { failures } from '../domain/failures.js';
 import { workflowIds } from '../domain/ids.js';
 import type { Json } from '../domain/json.js';
 import type { PlanNode } from '../domain/plan.js';
-import { planRun, trainQueue } from '../domain/plan-run.js';
+import { trainQueue } from '../domain/plan-run.js';
 import type { RunStatus, StepInput, Verdict } from '../domain/run.js';
 import { finalFailure, namedFailure, refusal, runFailure } from './fail.js';
 import { labelBatch } from './labeling.js';
 import { executePlan, type PlanHost } from './plan.js';
+import { noteRefusal } from './refusal.js';
 import { callStep, flow, type StepResult } from './proxies.js';
 import { decide, decideSignal, type RunInput, type RunOutcome, runProgress } from './run.messages.js';
 import { setAttribute, StageTable } from './stages.js';
@@ -56,6 +56,8 @@ export async function trainingRun(input: RunInput): Promise<RunOutcome> {
   try {
     state.run = await flow.beginRun({ ...input, project });
   } catch (error) {
+    const { run } = input;
+    if (run !== undefined) await CancellationScope.nonCancellable(() => closeAfter(error, state, run));
     throw isCancellation(error) ? error : finalFailure(error);
   }
   const { context } = state.run;
@@ -72,7 +74,7 @@ export async function trainingRun(input: RunInput): Promise<RunOutcome> {
 }
 
 async function execute(state: RunState, run: BeginRunResult): Promise<RunOutcome> {
-  const plan = planRun(run.document);
+  const { plan } = run;
   state.stages.plan(plan.map((node) => node.name));
   const { results, ended } = await executePlan(plan, host(state, run));
   const version = (results['register'] as { version?: number } | undefined)?.version ?? null;
@@ -289,7 +291,7 @@ function listen(state: RunState, project: string): void {
     approval.status = answer.status;
     return answer;
   };
-  setHandler(decide, (decision) => record(decision, decision.verified === true), {
+  setHandler(decide, (decision) => record(decision, decision?.verified === true), {
     description: 'approve or reject what the run waits for, by digest',
     validator: (decision) => {
       if (state.opening) return;
@@ -299,12 +301,10 @@ function listen(state: RunState, project: string): void {
   });
   setHandler(decideSignal, async (decision) => {
     try {
-      await record(decision, decision.verified === true);
+      await record(decision, decision?.verified === true);
     } catch (error) {
-      if (!(error instanceof ApplicationFailure) && isCancellation(error)) throw error;
-      const { name, detail } = namedFailure(error);
       const subject = state.approval?.approval ?? state.run?.context.run ?? uuid4();
-      await flow.recordRefusal({ project, subject, actor: decision.by, failure: name, detail });
+      await noteRefusal(project, subject, decision, error);
     }
   });
   setHandler(runProgress, () => ({ stage: state.stages.stage, waitingFor: state.stages.waitingFor }));
