@@ -421,7 +421,7 @@ it('labels of people make a new version, and never replace given ones', async ()
     context: done.context,
     node: 'label',
     candidate: 0,
-    inputs: { validate: done.validate as unknown as Json },
+    inputs: { profile: done.profile as unknown as Json, validate: done.validate as unknown as Json },
   };
   const merge = () =>
     world.runStep('label', done.context, () => mergeLabels(world.deps, input, { batch: null, counts: null }));

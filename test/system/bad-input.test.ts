@@ -42,7 +42,7 @@ function pushed(name: string, content: Row[]) {
   return must(system, 'POST', `/api/v1/datasets/${name}/rows`, content);
 }
 
-describe.concurrent('a run fails, and leaves nothing', () => {
+describe.concurrent('a run fails, and leaves nothing', { timeout: 120_000 }, () => {
   test('no label column', async () => {
     const content = rows(40).map(({ y: _, ...row }) => row);
     const run = await expectFailure(system, pipeline('no-label'), content, {
@@ -114,7 +114,7 @@ describe.concurrent('a run fails, and leaves nothing', () => {
   });
 });
 
-describe.concurrent('bad rows are put aside, new columns are asked about', () => {
+describe.concurrent('bad rows are put aside, new columns are asked about', { timeout: 120_000 }, () => {
   test('NaN and Infinity within tolerance', async () => {
     const content = rows(100).map((row, i) => (i < 4 ? { ...row, x: ['NaN', 'Infinity', '-inf', 'nan'][i] } : row));
     await post(

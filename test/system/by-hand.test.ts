@@ -31,7 +31,7 @@ function failureOf(error: unknown): string | undefined {
   return (cause as { type?: string } | undefined)?.type;
 }
 
-describe.concurrent('with nothing but a Temporal client', () => {
+describe.concurrent('with nothing but a Temporal client', { timeout: 120_000 }, () => {
   test('a run is started, a batch closed by Signal, a candidate approved by Update', async () => {
     await post(system, pipeline('by-hand', { labeling, approval }), rows(90, { unlabelled: 3 }));
     const start = { taskQueue: 'flow', args: [{ pipeline: 'by-hand' }] };

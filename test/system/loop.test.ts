@@ -63,7 +63,7 @@ async function pinned(run: string): Promise<{ version: number; trigger: string }
   return row;
 }
 
-describe.concurrent('triggers', () => {
+describe.concurrent('triggers', { timeout: 120_000 }, () => {
   test('new rows open one run; what comes while it lives opens one more', async () => {
     await post(system, pipeline('coalesce', { triggers: { newRows: 50 }, approval }), rows(60));
     const first = await runNumber(system, 'coalesce', 1);

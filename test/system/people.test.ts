@@ -65,7 +65,7 @@ async function asked(name: string, more = {}): Promise<{ run: string; batch: Bat
   return { run, batch: new Batch((await waitsFor(system, run, 'labels')).id) };
 }
 
-describe.concurrent('label batches over HTTP', () => {
+describe.concurrent('label batches over HTTP', { timeout: 120_000 }, () => {
   test('leases, fences, refusals, skips', async () => {
     const { run, batch } = await asked('leases');
     const [first, second] = await batch.lease('kim', 2);

@@ -48,7 +48,7 @@ async function evaluation(run: string): Promise<Evaluated> {
   return typeof answer.body === 'string' ? (JSON.parse(answer.body) as Evaluated) : answer.body;
 }
 
-describe.concurrent('champions', () => {
+describe.concurrent('champions', { timeout: 120_000 }, () => {
   test('a second version replaces the first; rollback goes back, once', async () => {
     const path = '/api/v1/models/replaced/rollback';
     const by = { by: 'lee', reason: 'test' };
@@ -124,7 +124,7 @@ async function expectNoTrainer(): Promise<void> {
   await until('the trainers to be gone', async () => (await system.running()).pids.trainer.length === 0);
 }
 
-describe.concurrent('cancelled', () => {
+describe.concurrent('cancelled', { timeout: 120_000 }, () => {
   test('while an approval is waited for; a second run is refused until then', async () => {
     await post(system, pipeline('waits', { approval }), rows(60));
     const run = await open(system, 'waits');
