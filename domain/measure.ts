@@ -4,8 +4,9 @@ import { bootstrapInterval, clopperPearson } from '../stats/intervals.js';
 import { compareAccuracy, compareLosses, type PairedComparison, swapTest } from '../stats/paired.js';
 import { mae, r2, rmse } from '../stats/regression.js';
 import type { Task } from './dataset.js';
-import type { ClassReport, Confusion, MeasuredMetrics } from './evaluation.js';
+import type { ClassReport, Confusion, MeasuredMetric } from './evaluation.js';
 import type { ModelOutputs } from './model.js';
+import { onRows } from './resample.js';
 import { classificationMetrics, type MetricName, regressionMetrics } from './pipeline.js';
 
 /** A model's answers beside the truth. Classification: indexes into `classes`; regression: values. */
@@ -100,28 +101,17 @@ function drawsFor(n: number, most: number): number {
 
 const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);
 
-/** Metrics with 95 % intervals: exact for accuracy, percentile bootstrap for the others. */
-export function measure(answers: Answers, seed: number, repetitions = 1000): MeasuredMetrics {
+/** One metric with its 95 % interval: exact for accuracy, percentile bootstrap for the others. */
+export function measureOne(name: MetricName, answers: Answers, seed: number, repetitions = 1000): MeasuredMetric {
   const n = answers.truth.length;
-  const measured: MeasuredMetrics = {};
-  for (const name of metricNames(answers.task)) {
-    const value = finite(metricOf(name, answers));
-    if (value === null) measured[name] = { value, lo: null, hi: null, n, method: 'none' };
-    else if (name === 'accuracy') {
-      measured[name] = { value, ...clopperPearson(Math.round(value * n), n), n, method: 'clopper-pearson' };
-    } else {
-      const statistic = (rows: Uint32Array) => metricOf(name, rowsOf(answers, rows));
-      const interval = bootstrapInterval({ n, statistic, seed, repetitions: drawsFor(n, repetitions) });
-      measured[name] = {
-        value,
-        lo: finite(interval?.lo ?? NaN),
-        hi: finite(interval?.hi ?? NaN),
-        n,
-        method: 'bootstrap',
-      };
-    }
+  const value = finite(metricOf(name, answers));
+  if (value === null) return { value, lo: null, hi: null, n, method: 'none' };
+  if (name === 'accuracy') {
+    return { value, ...clopperPearson(Math.round(value * n), n), n, method: 'clopper-pearson' };
   }
-  return measured;
+  const statistic = onRows(name, answers);
+  const interval = bootstrapInterval({ n, statistic, seed, repetitions: drawsFor(n, repetitions) });
+  return { value, lo: finite(interval?.lo ?? NaN), hi: finite(interval?.hi ?? NaN), n, method: 'bootstrap' };
 }
 
 export function confusionOf({ task, truth, predicted, classes }: Answers): Confusion | null {
@@ -154,16 +144,28 @@ export function compareAnswers(
   if (metric === 'mae')
     return losses(({ truth, predicted }) => truth.map((value, i) => Math.abs(value - (predicted[i] ?? NaN))));
   const value = metricOf(metric, first) - metricOf(metric, second);
-  const statistic = (rows: Uint32Array) =>
-    metricOf(metric, rowsOf(first, rows)) - metricOf(metric, rowsOf(second, rows));
+  const [ofFirst, ofSecond] = [onRows(metric, first), onRows(metric, second)];
+  const statistic = (rows: Uint32Array) => ofFirst(rows) - ofSecond(rows);
   const interval = bootstrapInterval({ n, statistic, ...options }) ?? { lo: NaN, hi: NaN };
-  const difference = (swapped: Uint8Array) =>
-    metricOf(metric, mixed(first, second, swapped)) - metricOf(metric, mixed(second, first, swapped));
-  return { value, ...interval, p: swapTest({ n, difference, seed, repetitions: drawsFor(n, 999) }), test: 'swap' };
+  const p = swapTest({ n, difference: swapped(metric, first, second), seed, repetitions: drawsFor(n, 999) });
+  return { value, ...interval, p, test: 'swap' };
 }
 
-/** `first`, with the answers of `second` in the rows marked 1. */
-function mixed(first: Answers, second: Answers, swapped: Uint8Array): Answers {
-  const predicted = first.predicted.map((value, i) => (swapped[i] === 1 ? (second.predicted[i] ?? NaN) : value));
-  return { ...first, predicted };
+/** The difference of the two models where their answers change places in the rows marked 1. */
+function swapped(metric: MetricName, first: Answers, second: Answers): (marks: Uint8Array) => number {
+  const n = first.truth.length;
+  const joined = (a: Float64Array, b: Float64Array) => Float64Array.from([...a, ...b]);
+  const both = onRows(metric, {
+    ...first,
+    truth: joined(first.truth, second.truth),
+    predicted: joined(first.predicted, second.predicted),
+  });
+  const [one, other] = [new Uint32Array(n), new Uint32Array(n)];
+  return (marks) => {
+    for (let i = 0; i < n; i += 1) {
+      one[i] = marks[i] === 1 ? n + i : i;
+      other[i] = marks[i] === 1 ? i : n + i;
+    }
+    return both(one) - both(other);
+  };
 }

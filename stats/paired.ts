@@ -101,7 +101,7 @@ export function compareLosses(
   options: Pick<BootstrapOptions, 'seed' | 'repetitions'>,
 ): PairedComparison {
   const differences = Float64Array.from({ length: first.length }, (_, i) => (first[i] ?? NaN) - (second[i] ?? NaN));
-  return { ...meanDifference(differences, options), p: signFlip(differences, { seed: options.seed }) };
+  return { ...meanDifference(differences, options), p: signFlip(differences, options) };
 }
 
 function meanDifference(

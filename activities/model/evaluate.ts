@@ -5,21 +5,8 @@ import { inTransaction } from '../../db/client.js';
 import { type Champion, champion as championOf } from '../../db/model.js';
 import { runSpecification, setRunResult } from '../../db/run.js';
 import type { Digest } from '../../domain/artifact.js';
-import type { CandidateReport, ChampionComparison, Evaluation, SliceReport } from '../../domain/evaluation.js';
 import { Failure } from '../../domain/failures.js';
-import { judge } from '../../domain/gate.js';
-import {
-  allClasses,
-  type Answers,
-  answersOf,
-  classReports,
-  compareAnswers,
-  confusionOf,
-  measure,
-  metricsOf,
-  rowsOf,
-} from '../../domain/measure.js';
-import { metricRules } from '../../domain/metric.js';
+import { allClasses, answersOf, metricsOf } from '../../domain/measure.js';
 import {
   type FittedFeatures,
   type GoldenRows,
@@ -30,14 +17,11 @@ import {
 import type { PipelineDocument } from '../../domain/pipeline.js';
 import type { StepInput } from '../../domain/run.js';
 import { labelledVersion, type EvaluateResult, type PackageResult, type SplitResult } from '../../domain/steps.js';
-import { holm } from '../../stats/paired.js';
 import { currentStep } from '../step.js';
 import type { ModelDeps } from './package.js';
+import { choose, report } from './report.js';
 
-/** The bootstrap's and the tests' seed: fixed, so that the same answers give the same numbers. */
-const seed = 20_240_601;
 const chunkRows = 4_096;
-const mostSliceValues = 50;
 
 interface Model {
   model: Digest;
@@ -73,9 +57,9 @@ export async function evaluate(deps: ModelDeps, input: StepInput): Promise<Evalu
   const answer = ({ signature, outputs }: Scored) =>
     answersOf(document.dataset.task, holdout.labels, outputs, signature.classes, classes);
   const candidates = scored.map(({ candidate, result, raw }) => ({ candidate, result, answers: answer(raw) }));
-  const { best, reports } = choose(document, candidates);
+  const { best, reports } = await choose(document, candidates);
   const champion = incumbent && theirs ? { version: incumbent.version, answers: answer(theirs) } : null;
-  const evaluation = report(document, best.answers, holdout, champion, reports);
+  const evaluation = await report(document, best.answers, holdout.slices, champion, reports);
   const metrics = metricsOf(best.answers);
   const stored = await deps.artifacts.putJson(evaluation);
   const finite = Object.fromEntries(Object.entries(metrics).filter(([, value]) => Number.isFinite(value)));
@@ -161,110 +145,4 @@ function joined(parts: Float32Array[]): Float32Array {
     at += part.length;
   }
   return all;
-}
-
-interface Candidate {
-  candidate: number;
-  result: PackageResult;
-  answers: Answers;
-}
-
-/** The best by the gate's metric (the first of equals); the others with a paired test, corrected for their number. */
-function choose(document: PipelineDocument, candidates: Candidate[]): { best: Candidate; reports: CandidateReport[] } {
-  const { metric } = document.gate;
-  const sign = metricRules[metric].better === 'higher' ? 1 : -1;
-  const goodness = ({ answers }: Candidate) => {
-    const value = sign * (metricsOf(answers)[metric] ?? NaN);
-    return Number.isFinite(value) ? value : Number.NEGATIVE_INFINITY;
-  };
-  const best = candidates.reduce((top, one) => (goodness(one) > goodness(top) ? one : top));
-  const tested = candidates.map((one) =>
-    one === best ? null : compareAnswers(metric, best.answers, one.answers, seed),
-  );
-  const adjusted = holm(tested.flatMap((test) => (test ? [test.p] : [])));
-  const missing = document.trainers
-    .map((trainer, candidate) => ({ trainer, candidate }))
-    .filter(({ candidate }) => !candidates.some((one) => one.candidate === candidate))
-    .map(({ trainer, candidate }) => ({
-      candidate,
-      trainer: trainer.type,
-      metrics: {},
-      p: null,
-      adjustedP: null,
-      chosen: false,
-      reason: 'failed before it was packaged',
-    }));
-  const reports = candidates.map((one, index): CandidateReport => {
-    const test = tested[index];
-    const adjustedP = test ? (adjusted.shift() ?? null) : null;
-    const finite = Object.entries(metricsOf(one.answers)).filter(([, value]) => Number.isFinite(value));
-    return {
-      candidate: one.candidate,
-      trainer: document.trainers[one.candidate]?.type ?? 'unknown',
-      metrics: Object.fromEntries(finite),
-      p: test?.p ?? null,
-      adjustedP,
-      chosen: one === best,
-      reason: test
-        ? `${metric} differs by ${test.value.toPrecision(3)} from the chosen one, p ${(adjustedP ?? 1).toPrecision(2)} after Holm`
-        : `best ${metric} of ${candidates.length}`,
-    };
-  });
-  return { best, reports: [...reports, ...missing].sort((a, b) => a.candidate - b.candidate) };
-}
-
-function report(
-  document: PipelineDocument,
-  answers: Answers,
-  holdout: Holdout,
-  champion: { version: number; answers: Answers } | null,
-  candidates: CandidateReport[],
-): Evaluation {
-  const { gate } = document;
-  const confusion = confusionOf(answers);
-  const theirs = champion ? { version: champion.version, metrics: metricsOf(champion.answers) } : null;
-  return {
-    v: 1,
-    task: document.dataset.task,
-    n: answers.truth.length,
-    metrics: measure(answers, seed),
-    confusion,
-    perClass: classReports(confusion),
-    slices: sliceReports(answers, holdout.slices),
-    champion: champion && theirs ? compareWith(gate.metric, answers, champion, theirs.metrics) : null,
-    candidates,
-    verdict: judge({ gate, metrics: metricsOf(answers), champion: theirs }),
-    seed,
-  };
-}
-
-function compareWith(
-  metric: PipelineDocument['gate']['metric'],
-  answers: Answers,
-  champion: { version: number; answers: Answers },
-  metrics: Record<string, number>,
-): ChampionComparison {
-  const { value, lo, hi, p, test } = compareAnswers(metric, answers, champion.answers, seed);
-  const finite = Object.fromEntries(Object.entries(metrics).filter(([, one]) => Number.isFinite(one)));
-  const orNull = (one: number) => (Number.isFinite(one) ? one : null);
-  const difference = { value: orNull(value), lo: orNull(lo), hi: orNull(hi), p };
-  return { version: champion.version, metrics: finite, difference, test };
-}
-
-function sliceReports(answers: Answers, slices: Record<string, string[]>): SliceReport[] {
-  return Object.entries(slices).flatMap(([column, values]) => {
-    const rows = new Map<string, number[]>();
-    values.forEach((value, row) => {
-      const members = rows.get(value);
-      if (members) members.push(row);
-      else rows.set(value, [row]);
-    });
-    return [...rows]
-      .sort(([a, left], [b, right]) => right.length - left.length || (a < b ? -1 : 1))
-      .slice(0, mostSliceValues)
-      .map(([value, members]) => {
-        const metrics = measure(rowsOf(answers, members), seed, 200);
-        return { column, value, n: members.length, metrics };
-      });
-  });
 }

@@ -1,0 +1,158 @@
+// The statistics of an evaluation: the best candidate, intervals, slices, the champion beside it. Pure functions do the
+// counting; between them the event loop gets its turn, since heartbeats and other steps share it.
+import { setImmediate as turn } from 'node:timers/promises';
+import type {
+  CandidateReport,
+  ChampionComparison,
+  Evaluation,
+  MeasuredMetrics,
+  SliceReport,
+} from '../../domain/evaluation.js';
+import { judge } from '../../domain/gate.js';
+import {
+  type Answers,
+  classReports,
+  compareAnswers,
+  confusionOf,
+  measureOne,
+  metricNames,
+  metricsOf,
+  rowsOf,
+} from '../../domain/measure.js';
+import { metricRules } from '../../domain/metric.js';
+import type { PipelineDocument } from '../../domain/pipeline.js';
+import type { PackageResult } from '../../domain/steps.js';
+import { holm } from '../../stats/paired.js';
+
+/** The bootstrap's and the tests' seed: fixed, so that the same answers give the same numbers. */
+const seed = 20_240_601;
+const mostSliceValues = 50;
+const sliceDraws = 200;
+
+export interface Candidate {
+  candidate: number;
+  result: PackageResult;
+  answers: Answers;
+}
+
+/** The best by the gate's metric (the first of equals); the others with a paired test, corrected for their number. */
+export async function choose(
+  document: PipelineDocument,
+  candidates: Candidate[],
+): Promise<{ best: Candidate; reports: CandidateReport[] }> {
+  const { metric } = document.gate;
+  const sign = metricRules[metric].better === 'higher' ? 1 : -1;
+  const goodness = ({ answers }: Candidate) => {
+    const value = sign * (metricsOf(answers)[metric] ?? NaN);
+    return Number.isFinite(value) ? value : Number.NEGATIVE_INFINITY;
+  };
+  const best = candidates.reduce((top, one) => (goodness(one) > goodness(top) ? one : top));
+  const tested: (ReturnType<typeof compareAnswers> | null)[] = [];
+  for (const one of candidates) {
+    tested.push(one === best ? null : compareAnswers(metric, best.answers, one.answers, seed));
+    await turn();
+  }
+  const adjusted = holm(tested.flatMap((test) => (test ? [test.p] : [])));
+  const reports = candidates.map((one, index): CandidateReport => {
+    const test = tested[index];
+    const adjustedP = test ? (adjusted.shift() ?? null) : null;
+    const finite = Object.entries(metricsOf(one.answers)).filter(([, value]) => Number.isFinite(value));
+    return {
+      candidate: one.candidate,
+      trainer: document.trainers[one.candidate]?.type ?? 'unknown',
+      metrics: Object.fromEntries(finite),
+      p: test?.p ?? null,
+      adjustedP,
+      chosen: one === best,
+      reason: test
+        ? `${metric} differs by ${test.value.toPrecision(3)} from the chosen one, p ${(adjustedP ?? 1).toPrecision(2)} after Holm`
+        : `best ${metric} of ${candidates.length}`,
+    };
+  });
+  const all = [...reports, ...unpackaged(document, candidates)];
+  return { best, reports: all.sort((a, b) => a.candidate - b.candidate) };
+}
+
+function unpackaged(document: PipelineDocument, candidates: Candidate[]): CandidateReport[] {
+  const reason = 'failed before it was packaged';
+  return document.trainers
+    .map(({ type }, candidate) => ({
+      candidate,
+      trainer: type,
+      metrics: {},
+      p: null,
+      adjustedP: null,
+      chosen: false,
+      reason,
+    }))
+    .filter(({ candidate }) => !candidates.some((one) => one.candidate === candidate));
+}
+
+async function measureAll(answers: Answers, draws?: number): Promise<MeasuredMetrics> {
+  const measured: MeasuredMetrics = {};
+  for (const name of metricNames(answers.task)) {
+    measured[name] = measureOne(name, answers, seed, draws);
+    await turn();
+  }
+  return measured;
+}
+
+export async function report(
+  document: PipelineDocument,
+  answers: Answers,
+  slices: Record<string, string[]>,
+  champion: { version: number; answers: Answers } | null,
+  candidates: CandidateReport[],
+): Promise<Evaluation> {
+  const { gate } = document;
+  const confusion = confusionOf(answers);
+  const theirs = champion ? { version: champion.version, metrics: metricsOf(champion.answers) } : null;
+  return {
+    v: 1,
+    task: document.dataset.task,
+    n: answers.truth.length,
+    metrics: await measureAll(answers),
+    confusion,
+    perClass: classReports(confusion),
+    slices: await sliceReports(answers, slices),
+    champion: champion && theirs ? compareWith(gate.metric, answers, champion, theirs.metrics) : null,
+    candidates,
+    verdict: judge({ gate, metrics: metricsOf(answers), champion: theirs }),
+    seed,
+  };
+}
+
+function compareWith(
+  metric: PipelineDocument['gate']['metric'],
+  answers: Answers,
+  champion: { version: number; answers: Answers },
+  metrics: Record<string, number>,
+): ChampionComparison {
+  const { value, lo, hi, p, test } = compareAnswers(metric, answers, champion.answers, seed);
+  const finite = Object.fromEntries(Object.entries(metrics).filter(([, one]) => Number.isFinite(one)));
+  const orNull = (one: number) => (Number.isFinite(one) ? one : null);
+  const difference = { value: orNull(value), lo: orNull(lo), hi: orNull(hi), p };
+  return { version: champion.version, metrics: finite, difference, test };
+}
+
+async function sliceReports(answers: Answers, slices: Record<string, string[]>): Promise<SliceReport[]> {
+  const reports: SliceReport[] = [];
+  for (const [column, values] of Object.entries(slices)) {
+    for (const [value, members] of groups(values).slice(0, mostSliceValues)) {
+      const metrics = await measureAll(rowsOf(answers, members), sliceDraws);
+      reports.push({ column, value, n: members.length, metrics });
+    }
+  }
+  return reports;
+}
+
+/** Row numbers by value, the largest group first. */
+function groups(values: string[]): [string, number[]][] {
+  const rows = new Map<string, number[]>();
+  values.forEach((value, row) => {
+    const members = rows.get(value);
+    if (members) members.push(row);
+    else rows.set(value, [row]);
+  });
+  return [...rows].sort(([a, left], [b, right]) => right.length - left.length || (a < b ? -1 : 1));
+}
