@@ -94,9 +94,9 @@ export function metricsOf(answers: Answers): Record<string, number> {
   return Object.fromEntries(metricNames(answers.task).map((name) => [name, metricOf(name, answers)]));
 }
 
-/** Fewer draws on many rows, where intervals are narrow anyway: about 20 million row visits, never under 100 draws. */
+/** Fewer draws on many rows, where intervals are narrow anyway: about 5 million row visits, never under 40 draws. */
 function drawsFor(n: number, most: number): number {
-  return Math.max(Math.min(100, most), Math.min(most, Math.floor(2e7 / Math.max(1, n))));
+  return Math.max(Math.min(40, most), Math.min(most, Math.floor(5e6 / Math.max(1, n))));
 }
 
 const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);
