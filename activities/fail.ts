@@ -2,7 +2,7 @@
 import { ApplicationFailure, CancelledFailure } from '@temporalio/activity';
 import { Failure, failures, type FailureName } from '../domain/failures.js';
 
-/** Failures that are retried only so often; those not named here are retried until the world is back. */
+/** Failures that are retried only so often, each by itself; those not named here are retried until the world is back. */
 const mostAttempts: Partial<Record<FailureName, number>> = {
   Internal: 5,
   OutOfMemory: 3,
@@ -18,18 +18,21 @@ export function asFailure(error: unknown): Failure {
   return new Failure('Internal', detail, { cause: error });
 }
 
-/** Whether another attempt is worth it. `attempt` counts from 1 and starts again when a step is requeued. */
-export function isFinal(failure: Failure, attempt: number): boolean {
+/**
+ * Whether another attempt would be in vain. `times`: how often this very failure happened so far, this time included,
+ * so that a minute without a database does not use up the attempts of a child that died.
+ */
+export function isFinal(failure: Failure, times: number): boolean {
   if (failures[failure.failure].retry === 'never') return true;
-  return attempt >= (mostAttempts[failure.failure] ?? Number.POSITIVE_INFINITY);
+  return times >= (mostAttempts[failure.failure] ?? Number.POSITIVE_INFINITY);
 }
 
 /** What an activity throws across Temporal: `type` is the catalogue's name. Expected failures do not alarm. */
-export function toApplicationFailure(failure: Failure, attempt: number): ApplicationFailure {
+export function toApplicationFailure(failure: Failure, final: boolean): ApplicationFailure {
   return ApplicationFailure.create({
     type: failure.failure,
     message: failure.message,
-    nonRetryable: isFinal(failure, attempt),
+    nonRetryable: final,
     details: [{ members: failure.members, faults: failure.faults }],
     ...(failures[failure.failure].family === 'request' ? { category: 'BENIGN' as const } : {}),
   });

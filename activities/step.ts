@@ -9,7 +9,7 @@ import type { ActivityExecuteInput, ActivityInterceptorsFactory } from '@tempora
 import type { Config } from '../adapters/config.js';
 import type { Log } from '../adapters/log.js';
 import type { Db, Tx } from '../db/client.js';
-import { beginStep, failStep, fenceHolds, finishStep, type StepKey } from '../db/step.js';
+import { beginStep, type FailedAttempts, failStep, fenceHolds, finishStep, type StepKey } from '../db/step.js';
 import { type Failure, failureCode, failures } from '../domain/failures.js';
 import type { Json } from '../domain/json.js';
 import type { StepInput, StepResultBase } from '../domain/run.js';
@@ -101,18 +101,19 @@ async function unrecorded(deps: RecorderDeps, context: Context, work: () => Prom
   try {
     return await work();
   } catch (error) {
-    throw translate(deps, context, error);
+    // nothing is kept of these, so all their attempts count as one failure
+    throw translate(deps, context, error, isFinal(asFailure(error), context.info.attempt));
   }
 }
 
-function translate(deps: RecorderDeps, context: Context, error: unknown): unknown {
+function translate(deps: RecorderDeps, context: Context, error: unknown, final: boolean): unknown {
   if (passesThrough(error)) return error;
   const failure = asFailure(error);
   const { attempt, activityType, workflowExecution } = context.info;
   const facts = { activity: activityType, workflow: workflowExecution?.workflowId, attempt, failure: failure.failure };
   if (failures[failure.failure].family === 'request') deps.log.info(facts, 'activity.refused');
   else deps.log.warn({ ...facts, err: failure.cause ?? failure }, 'activity.failed');
-  return toApplicationFailure(failure, attempt);
+  return toApplicationFailure(failure, final);
 }
 
 async function recorded(
@@ -129,6 +130,7 @@ async function recorded(
   };
   const { run } = input.context;
   let fence = 0;
+  let failed: FailedAttempts = {};
   try {
     const begun = await beginStep(deps.db, {
       ...key,
@@ -138,15 +140,15 @@ async function recorded(
       attempt: info.attempt,
     });
     if (begun.finished) return begun.finished.result;
-    fence = begun.fence;
+    ({ fence, failed } = begun);
     const step = makeStep(deps, context, input, key, fence);
     const result = (await beating(context, step, () => withStep(step, () => heldWork(step, work)))) as Json &
       StepResultBase;
     await finishStep(deps.db, { ...key, run, node: input.node, fence, result, summary: result.summary });
     return result;
   } catch (error) {
-    await noteFailure(deps, context, { ...key, run, node: input.node, fence }, error);
-    throw translate(deps, context, error);
+    const final = await noteFailure(deps, context, { ...key, run, node: input.node, fence, failed }, error);
+    throw translate(deps, context, error, final);
   }
 }
 
@@ -191,21 +193,33 @@ async function beating<T>(context: Context, step: LiveStep, work: () => Promise<
   }
 }
 
-/** Writes the failed attempt to the step's row. Where that is not possible (database away, superseded) the retry will tell. */
+/**
+ * Writes the failed attempt to the step's row, and says whether it was the last. Where that is not possible (database
+ * away, superseded) the retry will tell.
+ */
 async function noteFailure(
   deps: RecorderDeps,
   context: Context,
-  step: StepKey & { run: string; node: string; fence: number },
+  step: StepKey & { run: string; node: string; fence: number; failed: FailedAttempts },
   error: unknown,
-): Promise<void> {
-  if (step.fence === 0) return;
+): Promise<boolean> {
   const failure: Failure = asFailure(error);
-  const final = !passesThrough(error) && isFinal(failure, context.info.attempt);
-  const entry = failures[failure.failure];
-  const detail = failure.failure === 'Internal' ? entry.title : failure.message;
-  await failStep(deps.db, {
-    ...step,
-    failure: { type: failureCode(failure.failure), title: entry.title, detail },
-    final,
-  }).catch((cause: unknown) => deps.log.debug({ err: cause, step: step.node }, 'step.note-lost'));
+  const name = failure.failure;
+  if (step.fence === 0) return isFinal(failure, context.info.attempt);
+  const times = (step.failed[name] ?? 0) + 1;
+  const final = !passesThrough(error) && isFinal(failure, times);
+  const entry = failures[name];
+  const detail = name === 'Internal' ? entry.title : failure.message;
+  try {
+    await failStep(deps.db, {
+      ...step,
+      failed: passesThrough(error) ? step.failed : { ...step.failed, [name]: times },
+      failure: { type: failureCode(name), title: entry.title, detail },
+      final,
+    });
+    return final;
+  } catch (cause) {
+    deps.log.debug({ err: cause, step: step.node }, 'step.note-lost');
+    return isFinal(failure, 1);
+  }
 }

@@ -2,7 +2,7 @@
 // since all of it is overhead; the run's row is locked first, because closeRun locks in that order too.
 import { sql, type SQL } from 'drizzle-orm';
 import { isDigest, type Digest } from '../domain/artifact.js';
-import { Failure } from '../domain/failures.js';
+import { Failure, type FailureName } from '../domain/failures.js';
 import type { Json } from '../domain/json.js';
 import type { StepStatus } from '../domain/run.js';
 import { stepOwner } from './artifact.js';
@@ -16,15 +16,19 @@ export interface StepKey {
 
 export type WaitStatus = Extract<StepStatus, 'waiting' | 'succeeded' | 'skipped' | 'failed' | 'cancelled'>;
 
+/** Failed attempts of a step by the name of the failure. */
+export type FailedAttempts = Partial<Record<FailureName, number>>;
+
 /**
  * Opens the next attempt of a step. `finished` is the stored result when an earlier attempt got to the end.
+ * A step that had failed for good and is asked for anew has all its attempts again.
  * @throws Failure `RunEnded` when the run is over or unknown
  */
 export async function beginStep(
   tx: Tx,
   step: StepKey & { run: string; node: string; worker: string; attempt: number },
-): Promise<{ fence: number; finished: { result: Json } | null }> {
-  const begun = await preparedRow<{ fence: number; status: StepStatus; result: Json }>(
+): Promise<{ fence: number; finished: { result: Json } | null; failed: FailedAttempts }> {
+  const begun = await preparedRow<{ fence: number; status: StepStatus; result: Json; failed: FailedAttempts }>(
     tx,
     sql`with held as (
         select id from run where id = ${step.run} and finished_at is null for no key update
@@ -35,8 +39,9 @@ export async function beginStep(
         on conflict (workflow_id, workflow_run_id, activity_id) do update
           set fence = step.fence + 1, worker = excluded.worker, attempt = excluded.attempt,
             status = case when step.status = 'succeeded' then step.status else 'running' end,
+            failed_attempts = case when step.status = 'failed' then '{}' else step.failed_attempts end,
             finished_at = case when step.status = 'succeeded' then step.finished_at end
-        returning run, fence, status, result
+        returning run, fence, status, result, failed_attempts
       ), bumped as (
         update run set last_event = last_event + 1, stage = ${step.node}
         from begun where run.id = begun.run and begun.fence = 1 returning run.id, run.last_event
@@ -45,10 +50,11 @@ export async function beginStep(
         select id, last_event, 'step.started', jsonb_build_object('node', ${step.node}::text), clock_timestamp()
         from bumped
       )
-      select fence, status, result from begun`,
+      select fence, status, result, failed_attempts as failed from begun`,
   );
   if (begun === null) throw new Failure('RunEnded', `the run ${step.run} takes no more steps`);
-  return { fence: begun.fence, finished: begun.status === 'succeeded' ? { result: begun.result } : null };
+  const { fence, failed } = begun;
+  return { fence, failed, finished: begun.status === 'succeeded' ? { result: begun.result } : null };
 }
 
 /**
@@ -87,12 +93,14 @@ export async function failStep(
     node?: string;
     fence: number;
     failure: { type: string; title: string; detail: string };
+    /** With this attempt in it. */
+    failed: FailedAttempts;
     final: boolean;
   },
 ): Promise<void> {
   const ending = step.final ? sql`, status = 'failed', finished_at = clock_timestamp()` : sql``;
   const written = await writeStep(tx, step, {
-    set: sql`failure = ${json(step.failure)}${ending}`,
+    set: sql`failure = ${json(step.failure)}, failed_attempts = ${json(step.failed)}${ending}`,
     event: step.final ? 'step.failed' : 'step.retrying',
     data: step.failure,
   });

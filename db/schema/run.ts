@@ -117,6 +117,8 @@ export const step = pgTable(
     checkpoint: text('checkpoint').references(() => artifact.digest),
     checkpointStep: integer('checkpoint_step'),
     failure: jsonb('failure').$type<Json>(),
+    /** Failed attempts so far by the name of the failure: each name has a budget of its own. */
+    failedAttempts: jsonb('failed_attempts').$type<Record<string, number>>().notNull().default({}),
     startedAt: at('started_at').notNull(),
     finishedAt: at('finished_at'),
   },

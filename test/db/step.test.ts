@@ -29,7 +29,7 @@ describe('steps', () => {
     const step = await aStep();
     const { fence } = await step.begin(1);
     await step.finish(fence, 42);
-    expect(await step.begin(2)).toEqual({ fence: 2, finished: { result: 42 } });
+    expect(await step.begin(2)).toMatchObject({ fence: 2, finished: { result: 42 } });
     expect((await eventsAfter(base.db, step.run, 0, 10)).map((event) => [event.number, event.type])).toEqual([
       [1, 'run.opened'],
       [2, 'step.started'],
@@ -46,11 +46,25 @@ describe('steps', () => {
     expect(await failureOf(step.finish(1, 1))).toBe('Superseded');
     expect(await failureOf(setStepProgress(base.db, { ...old, progress: {} }))).toBe('Superseded');
     const failure = { type: 't', title: 't', detail: 'd' };
-    expect(await failureOf(failStep(base.db, { ...old, failure, final: true }))).toBe('Superseded');
+    expect(await failureOf(failStep(base.db, { ...old, failure, failed: {}, final: true }))).toBe('Superseded');
     expect(await failureOf(fenceHolds(base.db, old))).toBe('Superseded');
     await step.finish(2, 2);
     const [stored] = await ask(base.db, sql`select result, status from step where run = ${step.run}`);
     expect(stored).toEqual({ result: 2, status: 'succeeded' });
+  });
+
+  it('count failed attempts by name, until the step is asked for anew', async () => {
+    const step = await aStep();
+    const failure = { type: 't', title: 't', detail: 'd' };
+    const fail = (fence: number, failed: Record<string, number>, final: boolean) =>
+      failStep(base.db, { ...step.key, fence, failure, failed, final });
+    const first = await step.begin(1);
+    expect(first.failed).toEqual({});
+    await fail(first.fence, { Unavailable: 1 }, false);
+    const second = await step.begin(2);
+    expect(second.failed).toEqual({ Unavailable: 1 });
+    await fail(second.fence, { ...second.failed, Internal: 5 }, true);
+    expect((await step.begin(1)).failed).toEqual({});
   });
 
   it('take the same finish twice, when its answer was lost, and write one event', async () => {

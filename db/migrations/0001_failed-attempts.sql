@@ -1,0 +1,1 @@
+ALTER TABLE "step" ADD COLUMN "failed_attempts" jsonb DEFAULT '{}'::jsonb NOT NULL;
