@@ -7,6 +7,7 @@ import { type Config, isLoopback, readConfig } from '../adapters/config.js';
 import { createDuck } from '../adapters/duckdb.js';
 import { homePorts, readRunFile, requireFreePort } from '../adapters/home.js';
 import { createLog, withoutPasswords, type Log } from '../adapters/log.js';
+import { scratchPath, sweepScratch } from '../adapters/scratch.js';
 import { createArtifacts, createStore } from '../adapters/store/index.js';
 import { connectTemporal, type Temporal } from '../adapters/temporal.js';
 import { createDb, inTransaction, type Db } from '../db/client.js';
@@ -96,7 +97,7 @@ function dependencies(config: Config, places: Places, log: Log) {
   const onError = (error: Error) => log.warn({ err: error }, 'api.database.connection-lost');
   const { db, close: closeDb } = createDb(places.database, { name: 'perennial api', onError });
   const store = createStore(config.store);
-  const duck = createDuck({ tempFolder: join(config.home, 'tmp', `duckdb-${process.pid}`), memoryLimitMb: 512 });
+  const duck = createDuck({ tempFolder: scratchPath(join(config.home, 'tmp'), 'duckdb'), memoryLimitMb: 512 });
   const scorer = createScorer({
     memoryLimitMb: scorerMemoryMb,
     deadlineMs: scorerDeadlineMs,
@@ -117,6 +118,8 @@ export async function startApi(given: Config): Promise<{ port: number; stop(): P
   const config: Config = { ...given, port };
   const log = createLog(config, 'api');
   const places = await findServices(config);
+  // uploads that a killed process had begun
+  await sweepScratch(join(config.home, 'tmp'));
   const { db, duck, scorer, temporal, artifacts, closeAll } = dependencies(config, places, log);
   const prepared = prepareDatabase(db, places.database, config, log);
   const outbox = startOutbox(db, (message) => temporal.sender(message), { log, prepared });

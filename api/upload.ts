@@ -1,8 +1,9 @@
 // Rows as they come in: streamed to a scratch folder, parsed, put into the store. A cut upload leaves nothing.
-import { createHash, randomUUID } from 'node:crypto';
-import { mkdir, open, rm } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseRows, type ParsedRows } from '../adapters/rows.js';
+import { inScratchFolder } from '../adapters/scratch.js';
 import type { DatasetRow } from '../db/dataset.js';
 import { addIngest } from '../db/dataset.js';
 import { mediaTypes } from '../domain/artifact.js';
@@ -83,10 +84,8 @@ async function keep(request: ApiRequest, deps: ApiDeps, arrival: Arrival, parsed
   });
 }
 
-async function inScratch<T>(deps: ApiDeps, work: (folder: string) => Promise<T>): Promise<T> {
-  const folder = join(deps.config.home, 'tmp', `upload-${randomUUID()}`);
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  return work(folder).finally(() => rm(folder, { recursive: true, force: true }));
+function inScratch<T>(deps: ApiDeps, work: (folder: string) => Promise<T>): Promise<T> {
+  return inScratchFolder(join(deps.config.home, 'tmp'), 'upload', work);
 }
 
 async function ingest(request: ApiRequest, deps: ApiDeps, arrival: Arrival, path: string, folder: string) {

@@ -9,13 +9,15 @@ import { quickModel } from '../activities/training/quick.js';
 import type { Device } from '../activities/training/train.js';
 import { createScorer } from '../adapters/child.js';
 import { createDuck } from '../adapters/duckdb.js';
+import { scratchPath, sweepScratch } from '../adapters/scratch.js';
 import { createArtifacts, createStore } from '../adapters/store/index.js';
 import { artifactHooks } from '../db/artifact.js';
 import type { Pool, PoolDeps } from './pool.js';
 
 const scorerDeadlineMs = 600_000;
 const memoryLimitMb = 4_096;
-const checkpointEveryMs = 1_000;
+/** Tests kill trainings that take seconds; real ones would mostly write checkpoints. */
+const checkpointEveryMs = process.env['NODE_ENV'] === 'test' ? 1_000 : 15_000;
 
 export const cpuDevice: Device = { provider: 'cpu', name: 'cpu', note: '', threads: 1 };
 
@@ -28,7 +30,9 @@ export async function hostPool(
   const store = createStore(config.store);
   const artifacts = createArtifacts(store, artifactHooks(db));
   const scratch = join(config.home, 'scratch');
-  const duck = createDuck({ threads: 2, memoryLimitMb: 2_048, tempFolder: join(scratch, 'duckdb') });
+  const swept = await sweepScratch(scratch);
+  if (swept > 0) log.info({ folders: swept }, 'scratch.swept');
+  const duck = createDuck({ threads: 2, memoryLimitMb: 2_048, tempFolder: scratchPath(scratch, 'duckdb') });
   const scorer = createScorer({ deadlineMs: scorerDeadlineMs, memoryLimitMb, onChild: deps.onChild('scorer') });
   const dataset = { db, duck, artifacts, log, config: { sources: config.sources, cwd: process.cwd(), scratch } };
   const training = {

@@ -80,7 +80,7 @@ test.runIf(process.platform === 'linux')(
     const folder = join(system.home, 'tmp');
     await until('the scratch folder to be empty', async () => {
       const names = await readdir(folder).catch(() => []);
-      return names.filter((name) => name.startsWith('upload-')).length === 0;
+      return names.filter((name) => name.startsWith('upload~')).length === 0;
     });
     expect(await ingests()).toBe(0);
     expect(await left(system, 'kept')).toEqual(nothing);
