@@ -8,8 +8,11 @@ import type { Context } from '@temporalio/activity';
 import type { ActivityExecuteInput, ActivityInterceptorsFactory } from '@temporalio/worker';
 import type { Config } from '../adapters/config.js';
 import type { Log } from '../adapters/log.js';
-import type { Db, Tx } from '../db/client.js';
+import type { Artifacts } from '../adapters/store/index.js';
+import { referArtifact, stepOwner } from '../db/artifact.js';
+import { type Db, inTransaction, type Tx } from '../db/client.js';
 import { beginStep, type FailedAttempts, failStep, fenceHolds, finishStep, type StepKey } from '../db/step.js';
+import type { ArtifactRef } from '../domain/artifact.js';
 import { type Failure, failureCode, failures } from '../domain/failures.js';
 import type { Json } from '../domain/json.js';
 import type { StepInput, StepResultBase } from '../domain/run.js';
@@ -53,6 +56,30 @@ export function withStep<T>(step: Step, work: () => Promise<T>): Promise<T> {
 
 function isStepInput(value: unknown): value is StepInput {
   return typeof value === 'object' && value !== null && 'context' in value && 'node' in value && 'inputs' in value;
+}
+
+/**
+ * The store for what a step makes: each put is referred to at once, under the fence, until the run ends. A step may take
+ * hours, and the collector takes what nothing refers to after minutes.
+ */
+export function keeping(
+  deps: { db: Db; artifacts: Artifacts },
+  role: string,
+): Pick<Artifacts, 'putBytes' | 'putFile' | 'putJson'> {
+  const kept = async (putting: Promise<ArtifactRef>): Promise<ArtifactRef> => {
+    const ref = await putting;
+    const step = currentStep();
+    await inTransaction(deps.db, async (tx) => {
+      await step.guard(tx);
+      await referArtifact(tx, { digest: ref.digest, owner: stepOwner(step.key), role });
+    });
+    return ref;
+  };
+  return {
+    putBytes: (bytes, mediaType) => kept(deps.artifacts.putBytes(bytes, mediaType)),
+    putFile: (path, mediaType) => kept(deps.artifacts.putFile(path, mediaType)),
+    putJson: (value) => kept(deps.artifacts.putJson(value)),
+  };
 }
 
 interface RecorderDeps {

@@ -58,7 +58,8 @@ export async function beginStep(
 }
 
 /**
- * Ends a step with its result; the artifacts that the result names are kept until the run ends.
+ * Ends a step with its result; the artifacts that the result names are kept until the run ends. A digest without a row
+ * is no artifact of ours (ids of dataset versions are digests too): what a step makes is referred to when it is put.
  * @throws Failure `Superseded` when a later attempt has taken over
  */
 export async function finishStep(

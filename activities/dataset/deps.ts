@@ -1,15 +1,16 @@
 // What the steps on data share: their tools, a scratch folder of their own, and files as SQL.
 import { randomUUID } from 'node:crypto';
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Duck, type DuckSession, sqlLiteral } from '../../adapters/duckdb.js';
 import type { Log } from '../../adapters/log.js';
+import { inScratchFolder } from '../../adapters/scratch.js';
 import type { Artifacts } from '../../adapters/store/index.js';
 import { referArtifact, stepOwner } from '../../db/artifact.js';
 import { type Db, inTransaction, type Tx } from '../../db/client.js';
 import { type ArtifactRef, type Digest, mediaTypes } from '../../domain/artifact.js';
 import type { StepInput } from '../../domain/run.js';
-import { currentStep } from '../step.js';
+import { currentStep, keeping } from '../step.js';
 
 export interface DatasetDeps {
   db: Db;
@@ -27,14 +28,8 @@ export interface DatasetDeps {
 }
 
 /** A folder that is gone when `work` ends, however it ends. */
-export async function inScratch<T>(scratch: string, work: (folder: string) => Promise<T>): Promise<T> {
-  const folder = join(scratch, `data-${process.pid}-${randomUUID()}`);
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  try {
-    return await work(folder);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+export function inScratch<T>(scratch: string, work: (folder: string) => Promise<T>): Promise<T> {
+  return inScratchFolder(scratch, 'data', work);
 }
 
 /** The result of the node `name` before this one. */
@@ -46,9 +41,9 @@ export function resultOf<T>(input: StepInput, name: string): T {
 
 export const parquet = (path: string) => `read_parquet(${sqlLiteral(path)})`;
 
-/** Runs a SELECT into a Parquet file, and stores that. Ordered and on one thread, equal rows are equal bytes. */
+/** Runs a SELECT into a Parquet file, and stores that for the step's run. Ordered and on one thread, equal rows are equal bytes. */
 export async function putSelect(
-  deps: Pick<DatasetDeps, 'artifacts'>,
+  deps: Pick<DatasetDeps, 'artifacts' | 'db'>,
   session: DuckSession,
   select: string,
   folder: string,
@@ -57,7 +52,7 @@ export async function putSelect(
   await session.run(
     `COPY (${select}) TO ${sqlLiteral(path)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 122880)`,
   );
-  const ref = await deps.artifacts.putFile(path, mediaTypes.parquet);
+  const ref = await keeping(deps, 'data').putFile(path, mediaTypes.parquet);
   await rm(path, { force: true });
   return ref;
 }

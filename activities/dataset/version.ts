@@ -88,7 +88,7 @@ export interface TypedFile {
 
 /** Writes and stores the typed file. `raw` is a FROM item of rows that passed. */
 export async function writeTyped(
-  deps: Pick<DatasetDeps, 'artifacts'>,
+  deps: Pick<DatasetDeps, 'artifacts' | 'db'>,
   session: DuckSession,
   from: { raw: string; schema: Schema; folder: string },
 ): Promise<TypedFile> {

@@ -17,7 +17,7 @@ import {
 import type { PipelineDocument } from '../../domain/pipeline.js';
 import type { StepInput } from '../../domain/run.js';
 import { labelledVersion, type EvaluateResult, type PackageResult, type SplitResult } from '../../domain/steps.js';
-import { currentStep } from '../step.js';
+import { currentStep, keeping } from '../step.js';
 import type { ModelDeps } from './package.js';
 import { choose, report } from './report.js';
 
@@ -61,7 +61,7 @@ export async function evaluate(deps: ModelDeps, input: StepInput): Promise<Evalu
   const champion = incumbent && theirs ? { version: incumbent.version, answers: answer(theirs) } : null;
   const evaluation = await report(document, best.answers, holdout.slices, champion, reports);
   const metrics = metricsOf(best.answers);
-  const stored = await deps.artifacts.putJson(evaluation);
+  const stored = await keeping(deps, 'evaluation').putJson(evaluation);
   const finite = Object.fromEntries(Object.entries(metrics).filter(([, value]) => Number.isFinite(value)));
   await inTransaction(deps.db, async (tx) => {
     await step.guard(tx);

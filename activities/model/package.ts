@@ -17,6 +17,7 @@ import {
   type TrainResult,
 } from '../../domain/steps.js';
 import { oneFileModel } from '../../ml/export/one-file.js';
+import { keeping } from '../step.js';
 
 export interface ModelDeps {
   db: Db;
@@ -37,13 +38,14 @@ export async function packageModel(deps: ModelDeps, input: StepInput): Promise<P
   const features = await deps.artifacts.readJson<FittedFeatures>(featurized.features);
   const state = await deps.artifacts.readBytes(trained.state);
   const bytes = oneFileModel(features, state, { trainer: trainer.type, params: trainer.params });
-  const model = await deps.artifacts.putBytes(bytes, mediaTypes.onnx);
+  const store = keeping(deps, 'package');
+  const model = await store.putBytes(bytes, mediaTypes.onnx);
   const inputs = await goldenInputs(deps, input, features);
   const path = await deps.artifacts.localPath(model.digest);
   const outputs = await deps.scorer.score({ path, digest: model.digest, signature: features.signature }, inputs);
   checkFinite(outputs);
-  const golden = await deps.artifacts.putJson(goldenRows(inputs, outputs));
-  const signature = await deps.artifacts.putJson(features.signature);
+  const golden = await store.putJson(goldenRows(inputs, outputs));
+  const signature = await store.putJson(features.signature);
   return {
     summary: `${(bytes.length / 1024).toFixed(0)} KiB, ${inputs.rows} golden rows`,
     model: model.digest,

@@ -21,7 +21,7 @@ import {
   type TrainResult,
 } from '../../domain/steps.js';
 import { runtimeVersion } from '../../ml/provider.js';
-import { currentStep } from '../step.js';
+import { currentStep, keeping } from '../step.js';
 import type { ModelDeps } from './package.js';
 
 interface VersionFile {
@@ -48,7 +48,7 @@ export async function register(deps: ModelDeps, input: StepInput): Promise<Regis
   const digest = versionDigest(files);
   const evaluation = await deps.artifacts.readJson<Evaluation>(evaluated.evaluation);
   const details = await eightKinds(input, specification, trained);
-  const card = await deps.artifacts.putBytes(
+  const card = await keeping(deps, 'card').putBytes(
     Buffer.from(modelCard({ context: input.context, digest, details, evaluation, verdict: evaluated.verdict })),
     mediaTypes.markdown,
   );

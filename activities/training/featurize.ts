@@ -4,8 +4,7 @@ import type { Scorer, TensorValue } from '../../adapters/child.js';
 import { type InputRows, readInputs } from '../../adapters/inputs.js';
 import { type Duck, sqlLiteral } from '../../adapters/duckdb.js';
 import type { Artifacts } from '../../adapters/store/index.js';
-import { referArtifacts, stepOwner } from '../../db/artifact.js';
-import { type Db, inTransaction } from '../../db/client.js';
+import type { Db } from '../../db/client.js';
 import { datasetOf, getDatasetVersion } from '../../db/dataset.js';
 import { runSpecification } from '../../db/run.js';
 import { type Digest, mediaTypes } from '../../domain/artifact.js';
@@ -16,7 +15,7 @@ import type { StepInput } from '../../domain/run.js';
 import { featureColumns, signatureOf } from '../../domain/signature.js';
 import type { FeaturizeResult, LabelResult, SplitResult, ValidateResult } from '../../domain/steps.js';
 import { featuriserGraph } from '../../ml/features/graph.js';
-import { currentStep } from '../step.js';
+import { currentStep, keeping } from '../step.js';
 import { fitFeatures, leaks, type Place, trainClasses } from './fit.js';
 
 export interface FeaturizeDeps {
@@ -95,8 +94,9 @@ async function matrixOf(
   if (kept.length === 0) return null;
   const rows = kept.length === targets.length ? all : pick(all, kept, signature.num.length, signature.cat.length);
   const y = Float32Array.from(kept, (row) => targets[row] as number);
-  const x = await deps.artifacts.putBytes(featurised(deps, featuriser, rows), mediaTypes.binary);
-  const stored = await deps.artifacts.putBytes(new Uint8Array(y.buffer), mediaTypes.binary);
+  const store = keeping(deps, 'features');
+  const x = await store.putBytes(featurised(deps, featuriser, rows), mediaTypes.binary);
+  const stored = await store.putBytes(new Uint8Array(y.buffer), mediaTypes.binary);
   return { rows: kept.length, width, x: x.digest, y: stored.digest };
 }
 
@@ -158,15 +158,6 @@ async function fit(deps: FeaturizeDeps, place: Place, features: Parameters<typeo
   });
 }
 
-/** Keeps what the step made until its run ends. */
-async function keep(deps: FeaturizeDeps, digests: Digest[]): Promise<void> {
-  const step = currentStep();
-  await inTransaction(deps.db, async (tx) => {
-    await step.guard(tx);
-    await referArtifacts(tx, stepOwner(step.key), 'features', digests);
-  });
-}
-
 /** Labels, unlabelled rows and parts come from the steps before. Throws `NoLabels` and `FeaturesUnfit`. */
 export async function featurize(deps: FeaturizeDeps, input: StepInput): Promise<FeaturizeResult> {
   const { document, context } = await runSpecification(deps.db, input.context.run);
@@ -178,7 +169,8 @@ export async function featurize(deps: FeaturizeDeps, input: StepInput): Promise<
   const split = await deps.artifacts.localPath((input.inputs['split'] as unknown as SplitResult).split);
   const place = { file, split, schema };
   const { fitted, warnings } = await fit(deps, place, document.features);
-  const { digest } = await deps.artifacts.putBytes(featuriserGraph(fitted), mediaTypes.onnx);
+  const store = keeping(deps, 'features');
+  const { digest } = await store.putBytes(featuriserGraph(fitted), mediaTypes.onnx);
   const featuriser = { fitted, model: { path: await deps.artifacts.localPath(digest), digest } };
   const train = await matrixOf(deps, featuriser, place, 'train');
   const validation = await matrixOf(deps, featuriser, place, 'validation');
@@ -186,9 +178,7 @@ export async function featurize(deps: FeaturizeDeps, input: StepInput): Promise<
   const none = { ...fitted.signature, num: [], cat: [] };
   const holdout = await readInputs(deps.duck, { file, split, part: 'holdout', signature: none, labelled: true });
   if (holdout.keys.length === 0) throw new Failure('NoLabels', 'the holdout has no labelled row to judge a model on');
-  const features = (await deps.artifacts.putJson(fitted)).digest;
-  const matrices = [train, validation].flatMap((matrix) => (matrix ? [matrix.x, matrix.y] : []));
-  await keep(deps, [features, digest, ...matrices]);
+  const features = (await store.putJson(fitted)).digest;
   const inputs = fitted.num.length + fitted.cat.length;
   return {
     summary: `${inputs} inputs, ${fitted.width} features; ${train.rows} rows to train on, ${validation?.rows ?? 0} to validate, ${holdout.keys.length} to judge${warnings.length > 0 ? `; ${warnings.join('; ')}` : ''}`,

@@ -1,15 +1,16 @@
 // A model of the visible labels, made in passing: it only says which rows are worth asking people about when there is no
 // champion yet. It is neither evaluated nor registered.
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { runTrainer } from '../../adapters/child.js';
+import { inScratchFolder } from '../../adapters/scratch.js';
 import { runSpecification } from '../../db/run.js';
 import { type Digest, mediaTypes } from '../../domain/artifact.js';
 import { Failure } from '../../domain/failures.js';
 import type { FittedFeatures, Signature, TrainSpec } from '../../domain/model.js';
 import type { StepInput } from '../../domain/run.js';
 import { oneFileModel } from '../../ml/export/one-file.js';
-import { currentStep } from '../step.js';
+import { currentStep, keeping } from '../step.js';
 import { featurize, type FeaturizeDeps } from './featurize.js';
 import type { TrainDeps } from './train.js';
 
@@ -33,9 +34,7 @@ export async function quickModel(deps: TrainDeps & FeaturizeDeps, input: StepInp
   });
   if (!featurized) return null;
   const features = await deps.artifacts.readJson<FittedFeatures>(featurized.features);
-  const folder = join(deps.scratch, `quick-${input.context.run}-${currentStep().fence}`);
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  try {
+  return inScratchFolder(deps.scratch, 'quick', async (folder) => {
     const { rows, width, x, y } = featurized.train;
     const epochs = Math.min(mostEpochs, Number(trainer.params['epochs'] ?? mostEpochs));
     const spec: TrainSpec = {
@@ -62,9 +61,7 @@ export async function quickModel(deps: TrainDeps & FeaturizeDeps, input: StepInp
     signal.addEventListener('abort', run.kill, { once: true });
     const { path } = await run.done.finally(() => signal.removeEventListener('abort', run.kill));
     const bytes = oneFileModel(features, await readFile(path), spec);
-    const { digest } = await deps.artifacts.putBytes(bytes, mediaTypes.onnx);
+    const { digest } = await keeping(deps, 'quick').putBytes(bytes, mediaTypes.onnx);
     return { path: await deps.artifacts.localPath(digest), digest, signature: features.signature };
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  });
 }
