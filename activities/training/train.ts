@@ -1,14 +1,14 @@
 // train: one candidate, in a forked child with a deadline and a memory limit. Each checkpoint is stored and committed
 // before the heartbeat names it; another attempt, here or on another worker, goes on from there to the same bytes.
 import { createHash } from 'node:crypto';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CancelledFailure } from '@temporalio/activity';
 import { runTrainer, type TrainerRun } from '../../adapters/child.js';
+import { inScratchFolder } from '../../adapters/scratch.js';
 import type { Artifacts } from '../../adapters/store/index.js';
 import type { Log } from '../../adapters/log.js';
 import { type Db, inTransaction } from '../../db/client.js';
-import { logMetrics } from '../../db/metric.js';
 import { pinRun, runSpecification } from '../../db/run.js';
 import { setStepProgress, stepCheckpoint } from '../../db/step.js';
 import { type Digest, isDigest, mediaTypes } from '../../domain/artifact.js';
@@ -18,8 +18,10 @@ import type { Provider, TrainSpec } from '../../domain/model.js';
 import type { StepInput } from '../../domain/run.js';
 import type { FeaturizeResult, TrainResult } from '../../domain/steps.js';
 import { runtimeVersion } from '../../ml/provider.js';
+import { mismatch, readCheckpointHeader } from '../../ml/trainers/checkpoint.js';
 import { trainers } from '../../ml/trainers/index.js';
-import { currentStep, type Step } from '../step.js';
+import { currentStep, keeping, type Step } from '../step.js';
+import { type Curve, lossCurve } from './curve.js';
 
 /** Where this worker trains. `note` says why, for the log, the run and the UI. */
 export interface Device {
@@ -54,20 +56,14 @@ export async function train(deps: TrainDeps, input: StepInput): Promise<TrainRes
   const step = currentStep();
   const startedAt = performance.now();
   const { spec, epochs } = await makeSpec(deps, input);
-  const { device, note, matches } = await pinDevice(deps, input, spec);
-  spec.provider = device.provider;
-  spec.threads = device.threads;
-  spec.inputsDigest = inputsDigest(spec, input);
-  const folder = join(deps.scratch, `train-${input.context.run}-${input.node}-${step.fence}`);
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  try {
-    const from = matches ? await resumePoint(deps, step) : null;
-    spec.paths.checkpoint = from ? await deps.artifacts.localPath(from.digest) : null;
+  const { device, note, from } = await startingPoint(deps, input, spec);
+  return inScratchFolder(deps.scratch, 'train', async (folder) => {
+    spec.paths.checkpoint = from?.path ?? null;
     spec.paths.out = folder;
     const specPath = join(folder, 'spec.json');
     await writeFile(specPath, JSON.stringify(spec));
     const done = await supervise(deps, step, input, specPath, from, epochs);
-    const state = await deps.artifacts.putFile(done.path, mediaTypes.binary);
+    const state = await keeping(deps, 'state').putFile(done.path, mediaTypes.binary);
     const seconds = (performance.now() - startedAt) / 1000;
     return {
       summary: `${spec.trainer}: ${done.steps} steps, loss ${done.loss.toPrecision(4)} on ${device.name}${note}`,
@@ -82,9 +78,7 @@ export async function train(deps: TrainDeps, input: StepInput): Promise<TrainRes
       seconds,
       resumedFromStep: from?.step ?? 0,
     };
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  });
 }
 
 async function makeSpec(deps: TrainDeps, input: StepInput): Promise<{ spec: TrainSpec; epochs: number }> {
@@ -123,6 +117,8 @@ function inputsDigest(spec: TrainSpec, input: StepInput): Digest {
     ...{ trainer, task, params, seed, rows, width, outputs, provider, threads },
     x: matrix.x,
     y: matrix.y,
+    // one provider computes other bits on another kind of machine
+    cpu: process.arch,
     trainerVersion: trainers[trainer].version,
     onnxruntime: runtimeVersion,
   };
@@ -136,15 +132,30 @@ interface Pins {
   cpu: string;
 }
 
-interface PinnedDevice {
+interface Start {
   device: Device;
+  /** For the summary; '' or in parentheses. */
   note: string;
-  /** Whether checkpoints of earlier attempts can be gone on from here. */
-  matches: boolean;
+  from: Found | null;
 }
 
-/** The first attempt pins provider, threads and versions; a worker that cannot match them trains from zero, saying so. */
-async function pinDevice(deps: TrainDeps, input: StepInput, spec: TrainSpec): Promise<PinnedDevice> {
+/** Fills in what the device decides of the spec, and finds the checkpoint to go on from. */
+async function startingPoint(deps: TrainDeps, input: StepInput, spec: TrainSpec): Promise<Start> {
+  const { device, note, others } = await pinDevice(deps, input, spec);
+  spec.provider = device.provider;
+  spec.threads = device.threads;
+  spec.inputsDigest = inputsDigest(spec, input);
+  const { from, passedOver } = await resumePoint(deps, currentStep(), spec);
+  const why = others ?? (passedOver === null ? null : `the stored checkpoint cannot be used: ${passedOver}`);
+  return { device, from, note: from || why === null ? note : `${note} (from zero: ${why})` };
+}
+
+/** The first attempt pins provider, threads and versions; a worker that cannot match them says so in `others`. */
+async function pinDevice(
+  deps: TrainDeps,
+  input: StepInput,
+  spec: TrainSpec,
+): Promise<{ device: Device; note: string; others: string | null }> {
   const { device } = deps;
   const mine: Pins = {
     provider: device.provider,
@@ -158,26 +169,53 @@ async function pinDevice(deps: TrainDeps, input: StepInput, spec: TrainSpec): Pr
     return pinRun(tx, input.context.run, { ...mine });
   })) as unknown as Pins;
   const note = device.note === '' ? '' : ` (${device.note})`;
-  if (canonicalJson(pins) === canonicalJson(mine)) return { device, note, matches: true };
+  if (canonicalJson(pins) === canonicalJson(mine)) return { device, note, others: null };
   if (pins.provider === 'cpu' && pins.onnxruntime === mine.onnxruntime && pins.cpu === mine.cpu) {
     const pinned = { ...device, provider: 'cpu' as const, threads: pins.threads };
-    return { device: pinned, note: `${note} (as the first attempt)`, matches: true };
+    return { device: pinned, note: `${note} (as the first attempt)`, others: null };
   }
   deps.log.warn({ run: input.context.run, pins, mine, trainer: spec.trainer }, 'train.other-machine');
-  return {
-    device,
-    note: `${note} (from zero: the first attempt ran on ${pins.provider} with onnxruntime ${pins.onnxruntime})`,
-    matches: false,
-  };
+  const others = `the first attempt ran on ${pins.provider} with onnxruntime ${pins.onnxruntime}`;
+  return { device, note, others };
 }
 
-async function resumePoint(deps: TrainDeps, step: Step): Promise<Checkpoint | null> {
+interface Found extends Checkpoint {
+  path: string;
+}
+
+/**
+ * The newest checkpoint of an earlier attempt that is one of this very training. One made of other inputs, on another
+ * device or by another version of the trainer is passed over; what a file is of stands in its header.
+ */
+async function resumePoint(
+  deps: TrainDeps,
+  step: Step,
+  spec: TrainSpec,
+): Promise<{ from: Found | null; passedOver: string | null }> {
   const stored = await stepCheckpoint(deps.db, step.key);
   const beaten = step.previous as { checkpoint?: Checkpoint } | undefined;
   const newest = [stored, beaten?.checkpoint].filter((point): point is Checkpoint => isDigest(point?.digest));
   newest.sort((a, b) => b.step - a.step);
-  for (const point of newest) if (await deps.artifacts.store.has(point.digest)) return point;
-  return null;
+  let passedOver: string | null = null;
+  for (const { digest, step: at } of newest) {
+    if (!(await deps.artifacts.store.has(digest))) continue;
+    const found = await look(deps, digest, spec);
+    if ('path' in found) return { from: { digest, step: at, path: found.path }, passedOver: null };
+    passedOver ??= found.why;
+  }
+  if (passedOver !== null) deps.log.warn({ run: step.run, why: passedOver }, 'train.checkpoint-passed-over');
+  return { from: null, passedOver };
+}
+
+async function look(deps: TrainDeps, digest: Digest, spec: TrainSpec): Promise<{ path: string } | { why: string }> {
+  try {
+    const path = await deps.artifacts.localPath(digest);
+    const why = mismatch(spec, await readCheckpointHeader(path));
+    return why === null ? { path } : { why };
+  } catch (error) {
+    if (error instanceof Failure && error.failure === 'ArtifactCorrupt') return { why: 'its bytes are damaged' };
+    throw error;
+  }
 }
 
 /** Runs the child to its end; drains on the worker's shutdown, stops on cancellation, with a checkpoint either way. */
@@ -191,7 +229,7 @@ async function supervise(
 ): Promise<{ path: string; steps: number; loss: number }> {
   const { run } = input.context;
   let latest = from;
-  const metrics = metricWriter(deps, input);
+  const curve = lossCurve(deps, input);
   const trainer: TrainerRun = runTrainer(
     specPath,
     {
@@ -205,10 +243,11 @@ async function supervise(
           epochs,
           checkpoint: latest as never,
         });
-        metrics.add(message.step, message.loss, message.epoch, message.totalSteps);
+        const { loss, epoch, totalSteps } = message;
+        curve.add({ step: message.step, totalSteps, epoch, loss });
       },
       checkpoint: async (message) => {
-        latest = await storeCheckpoint(deps, step, message);
+        latest = await storeCheckpoint(deps, step, message, curve);
         step.heartbeat({ step: message.step, checkpoint: latest as never });
       },
     },
@@ -223,10 +262,10 @@ async function supervise(
   if (step.signal.aborted) interrupt();
   try {
     const done = await trainer.done;
-    await metrics.flush();
+    await curve.flush();
     return done;
   } catch (error) {
-    await metrics.flush().catch(() => undefined);
+    await curve.flush();
     if (!interrupted) throw error;
     if (!step.draining()) throw new CancelledFailure('the run was cancelled');
     throw new Failure('WorkerShutdown', `stored a checkpoint at step ${latest?.step ?? 0}`);
@@ -235,48 +274,19 @@ async function supervise(
   }
 }
 
+/** The step's row refers to its last checkpoint alone: the collector takes the one before. */
 async function storeCheckpoint(
   deps: TrainDeps,
   step: Step,
   message: { step: number; path: string },
+  curve: Curve,
 ): Promise<Checkpoint> {
   const { digest } = await deps.artifacts.putFile(message.path, mediaTypes.binary);
   const checkpoint = { digest, step: message.step };
   await inTransaction(deps.db, async (tx) => {
     await step.guard(tx);
-    await setStepProgress(tx, { ...step.key, fence: step.fence, progress: { step: message.step }, checkpoint });
+    const progress = { ...curve.progress(), step: message.step };
+    await setStepProgress(tx, { ...step.key, fence: step.fence, progress, checkpoint });
   });
   return checkpoint;
-}
-
-/** Loss curve and progress events, in batches, without holding the training up. */
-function metricWriter(deps: TrainDeps, input: StepInput) {
-  const step = currentStep();
-  const { run } = input.context;
-  let rows: { run: string; name: string; candidate: number; step: number; value: number }[] = [];
-  let progress: { step: number; totalSteps: number; epoch: number; loss: number } | null = null;
-  let writing: Promise<void> = Promise.resolve();
-  const write = async () => {
-    const batch = rows;
-    const last = progress;
-    rows = [];
-    if (batch.length === 0) return;
-    await inTransaction(deps.db, async (tx) => {
-      await step.guard(tx);
-      await logMetrics(tx, batch);
-      if (last) await setStepProgress(tx, { ...step.key, fence: step.fence, progress: last });
-    });
-  };
-  const flush = () => {
-    writing = writing.then(write);
-    return writing;
-  };
-  return {
-    add(at: number, loss: number, epoch: number, totalSteps: number): void {
-      rows.push({ run, name: 'loss', candidate: input.candidate, step: at, value: loss });
-      progress = { step: at, totalSteps, epoch, loss };
-      void flush().catch((error: unknown) => deps.log.debug({ err: error, run }, 'train.metrics-lost'));
-    },
-    flush,
-  };
 }

@@ -11,6 +11,8 @@ import { runtimeVersion } from '../provider.js';
 import { trainers } from './index.js';
 
 const magic = 'PRNNSTA1';
+/** Longer than any header is. */
+const headerLimit = 16_384;
 
 /** Everything between two steps. */
 export interface FitState {
@@ -82,18 +84,24 @@ export function encodeCheckpoint(spec: TrainSpec, state: FitState, epoch: number
   return out;
 }
 
-/** Throws ArtifactCorrupt unless the bytes are a whole checkpoint. */
-export function decodeCheckpoint(bytes: Uint8Array): { header: CheckpointHeader; state: FitState } {
-  const broken = (what: string): Failure => new Failure('ArtifactCorrupt', `training state: ${what}`);
+const broken = (what: string): Failure => new Failure('ArtifactCorrupt', `training state: ${what}`);
+
+/** `length`: of the text, after 12 bytes. */
+function decodeHeader(bytes: Uint8Array): { header: CheckpointHeader; length: number } {
   if (bytes.length < 12 || Buffer.from(bytes.subarray(0, 8)).toString('latin1') !== magic)
     throw broken('not such a file');
   const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(8, true);
-  let header: CheckpointHeader;
   try {
-    header = JSON.parse(Buffer.from(bytes.subarray(12, 12 + length)).toString('utf8')) as CheckpointHeader;
+    const header = JSON.parse(Buffer.from(bytes.subarray(12, 12 + length)).toString('utf8')) as CheckpointHeader;
+    return { header, length };
   } catch {
     throw broken('its header cannot be read');
   }
+}
+
+/** Throws ArtifactCorrupt unless the bytes are a whole checkpoint. */
+export function decodeCheckpoint(bytes: Uint8Array): { header: CheckpointHeader; state: FitState } {
+  const { header, length } = decodeHeader(bytes);
   const body = bytes.slice(12 + length);
   const count = header.parameters;
   if (body.length !== 4 * (3 * count + 2)) throw broken(`${body.length} bytes for ${count} parameters`);
@@ -105,24 +113,42 @@ export function decodeCheckpoint(bytes: Uint8Array): { header: CheckpointHeader;
   return { header, state: { step, lossSum, lossRows, epochLoss, p: part(0), m: part(1), v: part(2), target } };
 }
 
-/** The state to go on from. Throws CheckpointMismatch when it belongs to other inputs, versions, provider or threads. */
-export function resumeFrom(spec: TrainSpec, bytes: Uint8Array, parameters: number): FitState {
-  const { header, state } = decodeCheckpoint(bytes);
-  const expected: Record<string, unknown> = {
+/** The header of a checkpoint file, without its numbers. Throws ArtifactCorrupt where there is none. */
+export async function readCheckpointHeader(path: string): Promise<CheckpointHeader> {
+  const file = await open(path, 'r');
+  try {
+    const { buffer, bytesRead } = await file.read(new Uint8Array(headerLimit), 0, headerLimit, 0);
+    return decodeHeader(buffer.subarray(0, bytesRead)).header;
+  } finally {
+    await file.close();
+  }
+}
+
+/** What of the header differs from what this training needs, in words; null where it can go on from there. */
+export function mismatch(spec: TrainSpec, header: CheckpointHeader): string | null {
+  const expected: Partial<CheckpointHeader> = {
     version: 1,
     trainer: spec.trainer,
     trainerVersion: trainers[spec.trainer].version,
     inputsDigest: spec.inputsDigest,
-    parameters,
     onnxruntime: runtimeVersion,
     provider: spec.provider,
     threads: spec.threads,
   };
   for (const [name, value] of Object.entries(expected)) {
     const found = header[name as keyof CheckpointHeader];
-    if (found !== value)
-      throw new Failure('CheckpointMismatch', `${name} is ${String(found)}, expected ${String(value)}`);
+    if (found !== value) return `${name} is ${String(found)}, expected ${String(value)}`;
   }
+  return null;
+}
+
+/** The state to go on from. Throws CheckpointMismatch when it belongs to other inputs, versions, provider or threads. */
+export function resumeFrom(spec: TrainSpec, bytes: Uint8Array, parameters: number): FitState {
+  const { header, state } = decodeCheckpoint(bytes);
+  const sizes =
+    header.parameters === parameters ? null : `parameters is ${header.parameters}, expected ${String(parameters)}`;
+  const differs = mismatch(spec, header) ?? sizes;
+  if (differs !== null) throw new Failure('CheckpointMismatch', differs);
   return state;
 }
 
