@@ -1,14 +1,20 @@
 // The pool, transactions, and the one place where errors of the driver become ours: they carry SQL and parameters,
 // which must reach neither a log nor a client.
 import { is, sql, type SQL } from 'drizzle-orm';
-import { drizzle, type NodePgDatabase, type NodePgQueryResultHKT } from 'drizzle-orm/node-postgres';
+import {
+  drizzle,
+  NodePgSession,
+  NodePgTransaction,
+  type NodePgDatabase,
+  type NodePgQueryResultHKT,
+} from 'drizzle-orm/node-postgres';
 import { PgDialect, PgTransaction, type PgDatabase } from 'drizzle-orm/pg-core';
 import { createHash } from 'node:crypto';
 import pg from 'pg';
 import { Failure } from '../domain/failures.js';
 import type { Json } from '../domain/json.js';
 
-export type Db = NodePgDatabase<Record<string, never>>;
+export type Db = NodePgDatabase<Record<string, never>> & { $client: pg.Pool };
 /** A transaction, or the pool itself: then each statement is one transaction. */
 export type Tx = PgDatabase<NodePgQueryResultHKT, Record<string, never>>;
 
@@ -17,6 +23,8 @@ export interface DbOptions {
   max?: number;
   /** Shown in pg_stat_activity. Default `perennial`. */
   name?: string;
+  /** After which the server ends a statement; the client gives up a second later. Default 14,000. */
+  statementTimeoutMs?: number;
   /** Called when a connection dies. Default: nothing; the pool replaces it. */
   onError?: (error: Error) => void;
 }
@@ -35,20 +43,22 @@ export class DatabaseFault extends Error {
 
 /** Opens a pool; connections are made when first used. */
 export function createDb(url: string, options: DbOptions = {}): { db: Db; close(): Promise<void> } {
+  const { statementTimeoutMs = 14_000 } = options;
   const pool = new pg.Pool({
     connectionString: url,
     max: options.max ?? 10,
     application_name: options.name ?? 'perennial',
     connectionTimeoutMillis: 5_000,
-    query_timeout: 15_000,
+    // later than the server's: a statement that only the client gave up would run on
+    query_timeout: statementTimeoutMs + 1_000,
     keepAlive: true,
-    options: '-c timezone=UTC',
+    options: `-c timezone=UTC -c statement_timeout=${statementTimeoutMs} -c idle_in_transaction_session_timeout=60000`,
   });
   const onError = options.onError ?? (() => undefined);
   pool.on('error', onError);
   // the pool listens to idle connections only: one that dies in a transaction would end the process
   pool.on('connect', (client) => client.on('error', onError));
-  return { db: drizzle(pool) as Db, close: () => pool.end() };
+  return { db: drizzle(pool) as unknown as Db, close: () => pool.end() };
 }
 
 const dialect = new PgDialect();
@@ -62,13 +72,51 @@ const retryable = new Set(['40001', '40P01']);
 export async function inTransaction<T>(db: Db, work: (tx: Tx) => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await db.transaction((tx) => work(tx as unknown as Tx));
+      return await transact(db, work);
     } catch (error) {
       const fault = asFault(error);
       if (!(fault instanceof DatabaseFault) || !retryable.has(fault.code) || attempt >= 5) throw fault;
       await new Promise((resolve) => setTimeout(resolve, attempt * 10 * Math.random()));
     }
   }
+}
+
+// Drizzle's own gives a connection back to the pool in whatever state it is: the next to take it could commit what a
+// stranger left half done. A connection goes back only where the server said that its transaction is over.
+async function transact<T>(db: Db, work: (tx: Tx) => Promise<T>): Promise<T> {
+  const client = await db.$client.connect();
+  let broken = true;
+  try {
+    await client.query('begin');
+    const result = await work(transactionOn(client));
+    const { command } = await client.query('commit');
+    broken = false;
+    // a failed statement whose error `work` kept to itself
+    if (command !== 'COMMIT') throw new DatabaseFault('25P02', null);
+    return result;
+  } catch (error) {
+    // after a timeout the statement may still run: only the end of the connection ends it
+    if (broken && !isUnanswered(error)) broken = !(await rolledBack(client));
+    throw error;
+  } finally {
+    client.release(broken);
+  }
+}
+
+function transactionOn(client: pg.PoolClient): Tx {
+  const session = new NodePgSession(client, dialect, undefined);
+  // declared without its constructor, which is PgTransaction's
+  const Transaction = NodePgTransaction as unknown as new (
+    ...parts: [PgDialect, typeof session, undefined]
+  ) => NodePgTransaction<Record<string, never>, Record<string, never>>;
+  return new Transaction(dialect, session, undefined) as unknown as Tx;
+}
+
+async function rolledBack(client: pg.PoolClient): Promise<boolean> {
+  return client.query('rollback').then(
+    () => true,
+    () => false,
+  );
 }
 
 /**
@@ -131,17 +179,29 @@ function asFault(error: unknown): unknown {
   if (error instanceof Failure || error instanceof DatabaseFault) return error;
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   if (!(cause instanceof Error)) return error;
-  const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : null;
+  const code = codeOf(cause);
   if (cause instanceof pg.DatabaseError && code !== null) {
     // 22P05, 22021: a NUL or half a surrogate pair, which Postgres cannot store
     if (code === '22P05' || code === '22021' || code === '22P02')
       return new Failure('InvalidRequest', 'a text holds a character that cannot be stored');
-    if (/^(08|53|57P)/.test(code)) return new Failure('Unavailable', 'the database does not take statements now');
+    // 57014: its statement timeout; 25P03: the transaction's
+    if (/^(08|53|57P|57014|25P03)/.test(code))
+      return new Failure('Unavailable', 'the database does not take statements now');
     return new DatabaseFault(code, cause.constraint ?? null);
   }
   if (isLost(cause, code)) return new Failure('Unavailable', 'the database does not answer');
   // what Drizzle wrapped would still show the statement
   return cause === error ? error : new DatabaseFault('client', null);
+}
+
+function isUnanswered(error: unknown): boolean {
+  if (error instanceof Failure) return error.failure === 'Unavailable';
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  return cause instanceof Error && !(cause instanceof pg.DatabaseError) && isLost(cause, codeOf(cause));
+}
+
+function codeOf(cause: Error): string | null {
+  return 'code' in cause && typeof cause.code === 'string' ? cause.code : null;
 }
 
 function isLost(cause: Error, code: string | null): boolean {
