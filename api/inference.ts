@@ -169,7 +169,7 @@ export function inferenceEndpoints(predictor: Predictor): Endpoint[] {
         body: inferSchema,
         limitBytes: rowsLimitBytes,
         answers: { 200: { description: 'Tensors', schema: inferredSchema } },
-        problems: ['NoChampion', 'TooLarge', 'ModelInvalid', 'ChildDied'],
+        problems: ['NoChampion', 'TooLarge', 'ModelInvalid', 'ModelBroken', 'ChildDied'],
       },
       (request, deps) => infer(request, deps, predictor),
     ),

@@ -101,6 +101,7 @@ function dependencies(config: Config, places: Places, log: Log) {
   const scorer = createScorer({
     memoryLimitMb: scorerMemoryMb,
     deadlineMs: scorerDeadlineMs,
+    onDrift: (digest, difference) => log.warn({ digest, difference }, 'model.golden-rows-differ'),
     onChild: (pid, alive) => report({ type: 'child', kind: 'scorer', pid, alive }),
   });
   const temporal: Temporal = connectTemporal(places.temporal, config.temporal.namespace);
@@ -154,6 +155,7 @@ export async function startApi(given: Config): Promise<{ port: number; stop(): P
 }
 
 async function main(): Promise<void> {
+  const supervised = process.env['PERENNIAL_SUPERVISED'] === '1';
   let stopping = false;
   let api: { stop(): Promise<void> } | undefined;
   const onEnd = (): void => {
@@ -162,8 +164,15 @@ async function main(): Promise<void> {
     void (api?.stop() ?? Promise.resolve()).finally(() => process.exit(0));
   };
   process.on('SIGTERM', onEnd);
-  process.on('SIGINT', onEnd);
-  if (process.env['PERENNIAL_SUPERVISED'] === '1') process.on('disconnect', onEnd);
+  process.on('SIGINT', () => {
+    // Ctrl-C reaches the whole process group; under a supervisor it says when to end, and in which order.
+    if (!supervised) onEnd();
+  });
+  if (supervised) {
+    process.on('disconnect', onEnd);
+    // A supervisor that was killed while this process loaded its code has closed the channel already.
+    if (!process.connected) return onEnd();
+  }
   try {
     api = await startApi(readConfig());
     report({ type: 'ready' });

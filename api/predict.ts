@@ -42,7 +42,7 @@ export function predictEndpoint(predictor: Predictor): Endpoint {
       body: bodySchema,
       limitBytes: rowsLimitBytes,
       answers: { 200: { description: 'Answers in the order of the rows', schema: answerSchema } },
-      problems: ['NoChampion', 'TooLarge', 'ModelInvalid', 'ChildDied'],
+      problems: ['NoChampion', 'TooLarge', 'ModelInvalid', 'ModelBroken', 'ChildDied'],
     },
     async ({ body, identity, params }, deps) => {
       const { rows } = body;

@@ -2,7 +2,14 @@
 import { championByName } from '../db/model.js';
 import type { Digest } from '../domain/artifact.js';
 import { Failure } from '../domain/failures.js';
-import type { FittedFeatures, GoldenRows, ModelInputs, ModelOutputs, Signature } from '../domain/model.js';
+import {
+  type FittedFeatures,
+  type GoldenRows,
+  type ModelInputs,
+  type ModelOutputs,
+  servedTolerance,
+  type Signature,
+} from '../domain/model.js';
 import type { ApiDeps } from './deps.js';
 import type { Metrics } from './middleware/metrics.js';
 
@@ -64,7 +71,8 @@ export function createPredictor(metrics: Metrics): Predictor {
       const stop = metrics.inferenceSeconds.startTimer({ model: name });
       try {
         const { path, digest, golden, signature } = model;
-        const outputs = inputs.rows === 0 ? {} : await deps.scorer.score({ path, digest, golden, signature }, inputs);
+        const asked = { path, digest, golden, signature, goldenTolerance: servedTolerance };
+        const outputs = inputs.rows === 0 ? {} : await deps.scorer.score(asked, inputs);
         requireNumbers(outputs);
         metrics.predictions.inc({ model: name, version: String(model.version) }, inputs.rows);
         metrics.inferenceRequests.inc({ model: name, code: '200' });

@@ -122,6 +122,12 @@ export const failures = {
     status: 500,
     title: 'Stored bytes do not have the sha256 they should',
   },
+  ModelBroken: {
+    family: 'world',
+    retry: 'never',
+    status: 500,
+    title: 'The model gives other answers here than when it was packaged',
+  },
   StoreFull: { family: 'world', retry: 'retry', status: 507, title: 'The artifact store has no space left' },
   Unavailable: { family: 'world', retry: 'retry', status: 503, title: 'A service behind this one does not answer' },
   Superseded: { family: 'world', retry: 'never', status: 409, title: 'A newer attempt has taken over this step' },

@@ -74,6 +74,12 @@ export interface MatrixRef {
   y: Digest;
 }
 
+/**
+ * Another kind of CPU adds in another order: golden rows of a registered model may differ by so much, relative to numbers
+ * above 1. Where a model was just packaged they are compared bit for bit.
+ */
+export const servedTolerance = 1e-5;
+
 export interface GoldenRows {
   inputs: { rows: number; num: (number | null)[]; cat: string[] };
   outputs: { label?: string[]; probabilities?: number[]; value?: number[] };

@@ -33,7 +33,10 @@ export async function hostPool(
   const swept = await sweepScratch(scratch);
   if (swept > 0) log.info({ folders: swept }, 'scratch.swept');
   const duck = createDuck({ threads: 2, memoryLimitMb: 2_048, tempFolder: scratchPath(scratch, 'duckdb') });
-  const scorer = createScorer({ deadlineMs: scorerDeadlineMs, memoryLimitMb, onChild: deps.onChild('scorer') });
+  const scorer = createScorer({
+    ...{ deadlineMs: scorerDeadlineMs, memoryLimitMb, onChild: deps.onChild('scorer') },
+    onDrift: (digest, difference) => log.warn({ digest, difference }, 'model.golden-rows-differ'),
+  });
   const dataset = { db, duck, artifacts, log, config: { sources: config.sources, cwd: process.cwd(), scratch } };
   const training = {
     ...dataset,

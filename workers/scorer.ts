@@ -17,7 +17,8 @@ const descriptionLimit = 64;
 
 interface Loaded {
   session: InferenceSession;
-  goldenChecked: boolean;
+  /** How far the golden rows are off here; Infinity before that was looked at. */
+  goldenWithin: number;
 }
 
 const loaded = new Map<Digest, Loaded>();
@@ -56,7 +57,10 @@ async function openSession(path: string, digest: Digest): Promise<InferenceSessi
 
 async function sessionOf(model: { path: string; digest: Digest }): Promise<Loaded> {
   const known = loaded.get(model.digest);
-  const entry = known ?? { session: await openSession(model.path, model.digest), goldenChecked: false };
+  const entry = known ?? {
+    session: await openSession(model.path, model.digest),
+    goldenWithin: Number.POSITIVE_INFINITY,
+  };
   const evicted = touch(loaded, model.digest, entry, sessionLimit);
   await evicted?.session.release();
   return entry;
@@ -100,18 +104,50 @@ async function scoreRows(session: InferenceSession, signature: Signature, inputs
   return outputs;
 }
 
-/** Bit-exact: the promise holds on the machine type that packaged the model. */
-async function checkGolden(session: InferenceSession, signature: Signature, golden: GoldenRows): Promise<void> {
+/** The largest difference, relative to numbers above 1; Infinity where lengths or missing numbers differ. */
+function difference(expected: number[] | undefined, actual: Float32Array | undefined): number {
+  if (expected === undefined && actual === undefined) return 0;
+  if (expected?.length !== actual?.length) return Number.POSITIVE_INFINITY;
+  let most = 0;
+  expected?.forEach((value, place) => {
+    const found = actual?.[place] as number;
+    if (Object.is(value, found)) return;
+    const off = Math.abs(value - found) / Math.max(1, Math.abs(value));
+    // a zero of another sign is off too, by as little as there is
+    most = Math.max(most, Number.isNaN(off) ? Number.POSITIVE_INFINITY : Math.max(off, Number.MIN_VALUE));
+  });
+  return most;
+}
+
+/** Whether the two likeliest classes of a golden row are so close that either may be named. */
+function isTie({ inputs, outputs }: GoldenRows, row: number, tolerance: number): boolean {
+  const width = (outputs.probabilities?.length ?? 0) / inputs.rows;
+  const [first, second] = [...(outputs.probabilities?.slice(row * width, (row + 1) * width) ?? [])].sort(
+    (a, b) => b - a,
+  );
+  return tolerance > 0 && first !== undefined && second !== undefined && first - second <= 2 * tolerance;
+}
+
+/** How far the golden rows are off. Bits repeat on the kind of machine that packaged the model, and not on every other. */
+async function checkGolden(session: InferenceSession, model: ScoredModel, golden: GoldenRows): Promise<number> {
+  const { signature, goldenTolerance: tolerance = 0 } = model;
   const num = Float32Array.from(golden.inputs.num, (value) => value ?? NaN);
   const found = await scoreRows(session, signature, { ...golden.inputs, num });
-  for (const name of ['label', 'probabilities', 'value'] as const) {
-    const expected = golden.outputs[name];
-    const actual = found[name];
-    if (expected === undefined && actual === undefined) continue;
-    const same = expected?.length === actual?.length && expected?.every((value, i) => Object.is(value, actual?.[i]));
-    if (!same)
-      throw new Failure('ModelInvalid', `the golden rows give another ${name} than when the model was packaged`);
+  const { label, probabilities, value } = golden.outputs;
+  const labels =
+    label?.length === found.label?.length &&
+    (label ?? []).every((name, row) => name === found.label?.[row] || isTie(golden, row, tolerance));
+  const off = {
+    label: labels ? 0 : Number.POSITIVE_INFINITY,
+    probabilities: difference(probabilities, found.probabilities),
+    value: difference(value, found.value),
+  };
+  const bad = Object.entries(off).find(([, most]) => most > tolerance);
+  if (bad) {
+    const detail = `the golden rows of ${model.digest} give another ${bad[0]} than when the model was packaged`;
+    throw new Failure(tolerance > 0 ? 'ModelBroken' : 'ModelInvalid', detail);
   }
+  return Math.max(...Object.values(off));
 }
 
 async function answer(request: ScorerRequest): Promise<ScorerReply> {
@@ -128,9 +164,13 @@ async function answer(request: ScorerRequest): Promise<ScorerReply> {
   const model = described.get(request.digest);
   if (!model) return { id: request.id, type: 'unknown' };
   const entry = await sessionOf(model);
-  if (model.golden && !entry.goldenChecked) await checkGolden(entry.session, model.signature, model.golden);
-  entry.goldenChecked ||= model.golden !== undefined;
-  return { id: request.id, type: 'score', value: await scoreRows(entry.session, model.signature, request.inputs) };
+  let drift = 0;
+  if (model.golden && entry.goldenWithin > (model.goldenTolerance ?? 0)) {
+    drift = await checkGolden(entry.session, model, model.golden);
+    entry.goldenWithin = drift;
+  }
+  const value = await scoreRows(entry.session, model.signature, request.inputs);
+  return { id: request.id, type: 'score', value, ...(drift > 0 && { drift }) };
 }
 
 async function handle(request: ScorerRequest): Promise<void> {
@@ -142,7 +182,11 @@ async function handle(request: ScorerRequest): Promise<void> {
     const detail = error instanceof Error ? error.message : String(error);
     reply = { id: request.id, type: 'failed', failure, detail };
   }
-  process.send?.(reply);
+  // A model holds this thread, so a long answer must be out before the next one begins: the parent's clock waits for it.
+  await new Promise<void>((resolve) => {
+    if (process.send) process.send(reply, () => resolve());
+    else resolve();
+  });
 }
 
 let tail: Promise<void> = Promise.resolve();

@@ -9,7 +9,7 @@ import { champion as championOf } from '../../db/model.js';
 import { runSpecification } from '../../db/run.js';
 import { recordWaitStep } from '../../db/step.js';
 import type { Digest } from '../../domain/artifact.js';
-import type { Schema } from '../../domain/dataset.js';
+import type { ColumnType, Schema } from '../../domain/dataset.js';
 import { Failure } from '../../domain/failures.js';
 import type { Json } from '../../domain/json.js';
 import { type PickCandidate, type PickedTask, pickTasks } from '../../domain/label-pick.js';
@@ -20,6 +20,7 @@ import {
   type GoldenRows,
   type ModelInputs,
   type ModelOutputs,
+  servedTolerance,
   type Signature,
   sliceInputs,
 } from '../../domain/model.js';
@@ -158,6 +159,7 @@ async function chooseModel(deps: LabelingDeps, input: StepInput): Promise<Chosen
       path: await deps.artifacts.localPath(champion.modelFile),
       digest: champion.modelFile,
       golden,
+      goldenTolerance: servedTolerance,
       signature,
     };
     return { by: `champion ${champion.version}`, signature, score: (inputs) => deps.scorer.score(loaded, inputs) };
@@ -182,6 +184,14 @@ function suggestionsOf(scored: ScoredPool, picks: PickedTask[]): Map<string, { l
   return suggestions;
 }
 
+/** A cell as people read it and JSON holds it: dates as ISO 8601, without a time where it is midnight. */
+function shownCell(name: string, type: ColumnType): string {
+  const cell = identifier(name);
+  if (type !== 'date') return cell;
+  const day = `strftime(${cell}, '%Y-%m-%d')`;
+  return `CASE WHEN date_trunc('day', ${cell}) = ${cell} THEN ${day} ELSE strftime(${cell}, '%Y-%m-%dT%H:%M:%SZ') END AS ${cell}`;
+}
+
 /** The key and every feature column of the picked rows, never the label. */
 async function readItems(
   deps: LabelingDeps,
@@ -191,16 +201,12 @@ async function readItems(
   picks: PickedTask[],
 ): Promise<Map<string, Json>> {
   const { key } = document.dataset;
-  const columns = [
-    key,
-    ...featureColumns(schema, document.features)
-      .map(({ name }) => name)
-      .filter((name) => name !== key),
-  ];
+  const features = featureColumns(schema, document.features).filter(({ name }) => name !== key);
+  const cells = [identifier(key), ...features.map(({ name, type }) => shownCell(name, type))];
   const file = await deps.artifacts.localPath(labelledVersion(input).file);
   const keys = picks.map((pick) => sqlLiteral(pick.key)).join(', ');
   const rows = await deps.duck.query<Record<string, Json>>(
-    `SELECT ${columns.map(identifier).join(', ')} FROM read_parquet(${sqlLiteral(file)}) WHERE ${identifier(key)} IN (${keys})`,
+    `SELECT ${cells.join(', ')} FROM read_parquet(${sqlLiteral(file)}) WHERE ${identifier(key)} IN (${keys})`,
   );
   return new Map(rows.map((row) => [String(row[key]), row]));
 }

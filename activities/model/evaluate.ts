@@ -11,6 +11,7 @@ import {
   type FittedFeatures,
   type GoldenRows,
   type ModelInputs,
+  servedTolerance,
   type Signature,
   sliceInputs,
 } from '../../domain/model.js';
@@ -27,11 +28,14 @@ interface Model {
   model: Digest;
   golden: Digest;
   signature: Signature;
+  /** Default 0, bit for bit. */
+  goldenTolerance?: number;
 }
 
 async function championModel(deps: ModelDeps, champion: Champion): Promise<Model> {
   const { signature } = await deps.artifacts.readJson<FittedFeatures>(champion.features);
-  return { model: champion.modelFile, golden: champion.golden, signature };
+  // it may be from years ago, and another kind of machine
+  return { model: champion.modelFile, golden: champion.golden, signature, goldenTolerance: servedTolerance };
 }
 
 interface Holdout {
@@ -120,7 +124,7 @@ interface Scored {
 
 /** The packaged file on the raw holdout rows, in chunks, through the scorer. */
 async function score(deps: ModelDeps, holdout: Holdout, model: Model): Promise<Scored> {
-  const { signature } = model;
+  const { signature, goldenTolerance = 0 } = model;
   const golden = await deps.artifacts.readJson<GoldenRows>(model.golden);
   const path = await deps.artifacts.localPath(model.model);
   const inputs = await holdout.read(signature);
@@ -129,7 +133,7 @@ async function score(deps: ModelDeps, holdout: Holdout, model: Model): Promise<S
   const value: Float32Array[] = [];
   for (let start = 0; start < inputs.rows; start += chunkRows) {
     const chunk = sliceInputs(inputs, signature, start, Math.min(inputs.rows, start + chunkRows));
-    const outputs = await deps.scorer.score({ path, digest: model.model, golden, signature }, chunk);
+    const outputs = await deps.scorer.score({ path, digest: model.model, golden, signature, goldenTolerance }, chunk);
     label.push(...(outputs.label ?? []));
     if (outputs.probabilities) probabilities.push(outputs.probabilities);
     if (outputs.value) value.push(outputs.value);

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, test, vi } from 'vitest';
-import type { Scorer, ScoredModel, TrainerHandlers } from '../../adapters/child.js';
+import type { Scorer, ScoredModel, ScorerOptions, TrainerHandlers } from '../../adapters/child.js';
 import { createScorer, runTrainer } from '../../adapters/child.js';
 import { startChild } from '../../adapters/fork.js';
 import { projectRoot } from '../../adapters/paths.js';
@@ -211,8 +211,8 @@ describe('scorer', slow, () => {
     return { path, digest: digestOf(bytes), signature: fitted.signature };
   }
 
-  function open(deadlineMs = 10_000): Scorer {
-    const scorer = createScorer({ deadlineMs, memoryLimitMb: 2000 });
+  function open(deadlineMs = 10_000, more: Partial<ScorerOptions> = {}): Scorer {
+    const scorer = createScorer({ deadlineMs, memoryLimitMb: 2000, ...more });
     scorers.push(scorer);
     return scorer;
   }
@@ -220,14 +220,16 @@ describe('scorer', slow, () => {
   const rows = { rows: 2, num: Float32Array.of(3, -3), cat: ['grün', ''] };
 
   /** Half a minute of matrix products in one run. */
-  function endlessModel(): { path: string; digest: Digest } {
+  const endlessModel = (): { path: string; digest: Digest } => slowModel(400);
+
+  function slowModel(products: number): { path: string; digest: Digest } {
     const graph = new Graph();
     const x = graph.input('x', 'float', [1]);
     let y = graph.op('Expand', [x, graph.ints([2048, 2048])]);
-    for (let i = 0; i < 400; i++) y = graph.op('MatMul', [y, y]);
+    for (let i = 0; i < products; i++) y = graph.op('MatMul', [y, y]);
     graph.output(graph.op('Identity', [y], {}, 'y'), 'float', [2048, 2048]);
     const bytes = modelBytes(graph, { opset: 18 });
-    const path = join(folder, 'endless.onnx');
+    const path = join(folder, `slow-${products}.onnx`);
     writeFileSync(path, bytes);
     return { path, digest: digestOf(bytes) };
   }
@@ -271,6 +273,21 @@ describe('scorer', slow, () => {
     expect(await open().score({ ...model, golden: JSON.parse(JSON.stringify(golden)) }, rows)).toEqual(outputs);
     golden.outputs.probabilities[1]! += 1e-6;
     await expect(open().score({ ...model, golden }, rows)).rejects.toMatchObject({ failure: 'ModelInvalid' });
+    // as on another machine: told once, however often the model is loaded, and exact where that is asked for
+    const onDrift = vi.fn();
+    const elsewhere = open(10_000, { onDrift });
+    const served = { ...model, golden, goldenTolerance: 1e-5 };
+    for (let i = 0; i < 2; i++) {
+      expect(await elsewhere.score(served, rows)).toEqual(outputs);
+      process.kill(elsewhere.pid!, 'SIGKILL');
+      await vi.waitFor(() => expect(elsewhere.pid).toBeNull());
+    }
+    expect(onDrift).toHaveBeenCalledExactlyOnceWith(model.digest, expect.closeTo(1e-6, 7));
+    await elsewhere.score(served, rows);
+    await expect(elsewhere.score({ ...model, golden }, rows)).rejects.toMatchObject({ failure: 'ModelInvalid' });
+    golden.outputs.probabilities[1]! += 1e-4;
+    await expect(elsewhere.score(structuredClone(served), rows)).resolves.toEqual(outputs);
+    await expect(open().score(served, rows)).rejects.toMatchObject({ failure: 'ModelBroken' });
   });
 
   test('other bytes, external data, no ONNX, and wrong sizes are refused; the scorer goes on', async () => {
@@ -313,6 +330,26 @@ describe('scorer', slow, () => {
     const behind = scorer.score(modelOf(2), rows);
     await expect(endless).rejects.toMatchObject({ failure: 'DeadlineExceeded' });
     expect((await behind).label).toEqual(['네', 'nein']);
+  });
+
+  test('requests that only wait have no clock, and only so many wait', async () => {
+    const model = modelOf(2);
+    const feeds = { x: { type: 'float32' as const, dims: [1], data: Float32Array.of(0) } };
+    const warm = open();
+    const time = async () => {
+      const start = performance.now();
+      await warm.run(slowModel(2), feeds);
+      return performance.now() - start;
+    };
+    const oneMs = Math.max(await time(), await time());
+    const deadlineMs = 4 * oneMs + 500;
+    const scorer = open(deadlineMs);
+    const start = performance.now();
+    const slow = Array.from({ length: 12 }, () => scorer.run(slowModel(2), feeds));
+    const waiting = Array.from({ length: 988 }, () => scorer.score(model, rows));
+    await expect(scorer.score(model, rows)).rejects.toMatchObject({ failure: 'Unavailable' });
+    await Promise.all([...slow, ...waiting]);
+    expect(performance.now() - start).toBeGreaterThan(deadlineMs);
   });
 
   test.runIf(existsSync('/proc/self/stat'))('a parent killed while a model runs takes the scorer with it', async () => {
