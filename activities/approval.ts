@@ -31,7 +31,7 @@ export function createApprovalActivities({ db, kick }: { db: Db; kick: () => voi
       round: number;
       digest: Digest;
       deadlineMs: number;
-      evidence: string | null;
+      evidence: { evaluation: string } | { newColumns: string[] };
     }): Promise<{ id: string; since: string; deadline: string }> {
       const { run } = input.context;
       return inTransaction(db, async (tx) => {
@@ -42,7 +42,7 @@ export function createApprovalActivities({ db, kick }: { db: Db; kick: () => voi
           round: input.round,
           digest: input.digest,
           deadline: new Date(Date.now() + input.deadlineMs),
-          evidence: { evaluation: input.evidence },
+          evidence: input.evidence,
         });
         const kind = input.kind === 'schema' ? 'schema' : 'approval';
         await recordWaitStep(tx, {

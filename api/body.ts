@@ -53,15 +53,29 @@ function decode(bytes: Uint8Array): string {
   }
 }
 
+const longestYaml = 256 * 1024;
+
+/** The parser's time grows faster than the text where brackets are nested: such a text is refused before it is read. */
+function checkYaml(text: string): void {
+  if (text.length > longestYaml) throw new Failure('TooLarge', `a YAML document has at most ${longestYaml} letters`);
+  let depth = 0;
+  for (const letter of text) {
+    if (letter === '[' || letter === '{') depth += 1;
+    else if (letter === ']' || letter === '}') depth -= 1;
+    if (depth > deepest) throw invalid('', `the body is nested deeper than ${deepest} levels`);
+  }
+}
+
 /** JSON or YAML as a value that is safe to walk, to store and to print. */
 export function parseBody(bytes: Uint8Array, kind: BodyKind): Json {
   const text = decode(bytes);
+  if (kind === 'yaml') checkYaml(text);
   let value: unknown;
   try {
     value = kind === 'json' ? JSON.parse(text) : parseYaml(text, { maxAliasCount: 100, prettyErrors: true });
   } catch (error) {
-    const where = error instanceof YAMLError && error.linePos ? ` at line ${error.linePos[0].line}` : '';
-    throw invalid('', `the body is not valid ${kind === 'json' ? 'JSON' : 'YAML'}${where}`);
+    const why = error instanceof YAMLError ? `: ${error.message.split('\n')[0] ?? ''}` : '';
+    throw invalid('', `the body is not valid ${kind === 'json' ? 'JSON' : 'YAML'}${why}`);
   }
   checkValue(value);
   return value as Json;

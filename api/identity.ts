@@ -27,7 +27,8 @@ export function actorOf(identity: Identity, sent: Sent, field: 'by' | 'labeler',
   if (subject === null) {
     const by = sent.onBehalfOf ?? sent.name ?? fallback;
     if (by === undefined) throw invalid(field, 'is required: without a token nobody is known');
-    return { by, verified: false, behalfOf: null };
+    const speaker = sent.onBehalfOf === undefined ? null : (sent.name ?? 'anonymous');
+    return { by, verified: false, behalfOf: speaker === by ? null : speaker };
   }
   if (sent.onBehalfOf !== undefined && sent.onBehalfOf !== subject) {
     if (identity.role !== 'admin') throw new Failure('NotYou', 'only an admin acts in the name of somebody else');
@@ -54,7 +55,7 @@ export async function auditBehalf(
   await appendAudit(tx, {
     project,
     actor: actor.behalfOf,
-    verified: true,
+    verified: actor.verified,
     action: 'identity.acted-for',
     subject,
     details: { action, onBehalfOf: actor.by },

@@ -17,7 +17,7 @@ export interface ExtractResult extends StepResultBase {
   /** Rows that could not be parsed. */
   unparsable: number;
   /** Columns of the accepted schema that a file or push read now does not have. */
-  missing?: string[];
+  missing?: { columns: string[]; rows: string[] };
 }
 
 export interface ProfileResult extends StepResultBase {

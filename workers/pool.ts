@@ -49,8 +49,16 @@ async function connect(address: string, log: Log): Promise<NativeConnection> {
   }
 }
 
+/** Also when the supervisor was killed while this process loaded its code, and the channel is closed already. */
+function endWithSupervisor(): void {
+  process.once('disconnect', () => process.exit(0));
+  if (!process.connected) process.exit(0);
+}
+
 /** Runs one pool until a signal or until the supervisor is gone. */
 export async function runPool(queue: Queue, build: (deps: PoolDeps) => Promise<Pool>): Promise<void> {
+  const supervised = process.env['PERENNIAL_SUPERVISED'] === '1';
+  if (supervised) endWithSupervisor();
   const config = readConfig();
   const log = createLog(config, queue);
   const { database, temporal: address } = await addresses(config);
@@ -86,17 +94,20 @@ export async function runPool(queue: Queue, build: (deps: PoolDeps) => Promise<P
     interceptors: { activity: [stepRecorder({ db, log, config, worker: `${queue}@${process.pid}` })] },
     ...pool.options,
   });
+  const running = worker.run();
   const stop = pool.background?.();
   const end = () => {
     stop?.();
     if (worker.getState() === 'RUNNING') worker.shutdown();
   };
   process.once('SIGTERM', end);
-  process.once('SIGINT', end);
-  process.once('disconnect', () => process.exit(0));
+  process.on('SIGINT', () => {
+    // Ctrl-C reaches the whole process group; under a supervisor it says when to end, and in which order.
+    if (!supervised) end();
+  });
   process.send?.({ type: 'ready' });
   log.info({ queue, pid: process.pid }, 'worker.ready');
-  await worker.run();
+  await running;
   await pool.close?.();
   await temporal.close();
   await connection.close();

@@ -184,6 +184,7 @@ async function askForApproval(
     deadlineMs: policy.deadlineMs,
     onDeadline: policy.onDeadline,
     what: `approval of version ${registered.version}`,
+    evidence: { evaluation: (input.inputs['evaluate'] as { evaluation: string }).evaluation },
   });
   return { summary: verdict.reasons.join('; '), verdict: verdict as unknown as Json };
 }
@@ -191,7 +192,8 @@ async function askForApproval(
 const schemaDeadlineMs = 7 * 86_400_000;
 
 async function askForSchema(state: RunState, input: StepInput, result: StepResult, round: number): Promise<Verdict> {
-  const columns = (result['newColumns'] as string[]).join(', ');
+  const newColumns = result['newColumns'] as string[];
+  const columns = newColumns.join(', ');
   return waitForDecision(state, input, {
     kind: 'schema',
     round,
@@ -199,6 +201,7 @@ async function askForSchema(state: RunState, input: StepInput, result: StepResul
     deadlineMs: schemaDeadlineMs,
     onDeadline: 'reject',
     what: `a decision on new columns: ${columns}`,
+    evidence: { newColumns: newColumns.slice(0, 100) },
   });
 }
 
@@ -209,6 +212,8 @@ interface Question {
   deadlineMs: number;
   onDeadline: 'approve' | 'reject';
   what: string;
+  /** What the decision rests on: the evaluation of a candidate, the new columns of a schema. */
+  evidence: { evaluation: string } | { newColumns: string[] };
 }
 
 async function ask(
@@ -226,7 +231,7 @@ async function ask(
       round,
       digest,
       deadlineMs: question.deadlineMs,
-      evidence: (input.inputs['evaluate'] as { evaluation?: string } | undefined)?.evaluation ?? null,
+      evidence: question.evidence,
     });
     const { run } = input.context;
     const named = { approval: opened.id, run, node: input.node };

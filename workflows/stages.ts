@@ -17,7 +17,7 @@ interface Row {
 const marks: Record<State, string> = {
   pending: '·',
   running: '▶',
-  waiting: '⏸',
+  waiting: '…',
   succeeded: '✓',
   skipped: '–',
   failed: '✗',

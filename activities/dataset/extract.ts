@@ -166,7 +166,7 @@ export async function extract(deps: DatasetDeps, input: StepInput): Promise<Extr
       parts.watermark.ingest = ingest.number;
     }
     if (parts.paths.length === 0) throw new Failure('DatasetEmpty', 'no rows were pushed yet, and there is no source');
-    const missing = dataset.schema ? await missingColumns(deps, parts, dataset.schema) : [];
+    const missing = dataset.schema ? await missingColumns(deps, parts, dataset.schema) : null;
     const { raw, rows } = await merge(deps, parts, key, label, folder);
     await writeFacts(deps, { raw }, () => Promise.resolve());
     return {
@@ -177,7 +177,7 @@ export async function extract(deps: DatasetDeps, input: StepInput): Promise<Extr
       watermark: { ...parts.watermark, raw } as RawWatermark,
       parent: latest?.digest ?? null,
       unparsable: parts.unparsable,
-      missing,
+      ...(missing ? { missing } : {}),
     };
   });
 }

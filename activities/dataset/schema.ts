@@ -24,6 +24,7 @@ export function decideSchema(
   inferred: Schema,
   document: PipelineDocument,
   missing: readonly string[] = [],
+  rows: readonly string[] = [],
 ): SchemaDecision {
   if (!accepted) return { schema: inferred, newColumns: [], changed: true };
   const found = new Set(inferred.columns.map(({ name }) => name));
@@ -31,7 +32,9 @@ export function decideSchema(
     .filter(({ name }) => !found.has(name) || missing.includes(name))
     .map(({ name }) => name);
   if (gone.length > 0) {
-    throw new Failure('SchemaMismatch', `missing: ${gone.slice(0, 20).join(', ')}`, { members: { missing: gone } });
+    const where = rows.length === 0 ? '' : ` in rows such as ${rows.join(', ')}; send them again with every column`;
+    const detail = `missing: ${gone.slice(0, 20).join(', ')}${where}`;
+    throw new Failure('SchemaMismatch', detail, { members: { missing: gone } });
   }
   const known = new Set(accepted.columns.map(({ name }) => name));
   const stated = statedTypes(document);
@@ -51,21 +54,30 @@ export interface Arrived {
   columns: string[];
 }
 
+export interface Missing {
+  columns: string[];
+  /** Keys of some rows that lack them. */
+  rows: string[];
+}
+
 /** Accepted columns that arrived rows do not have; rows that a later part replaces do not count. */
 export async function missingColumns(
   deps: Pick<DatasetDeps, 'duck'>,
   parts: { paths: string[]; arrived: Arrived[] },
   accepted: Schema,
-): Promise<string[]> {
+): Promise<Missing> {
   const missing = new Set<string>();
+  const rows: string[] = [];
   const key = identifier(accepted.key);
   for (const { place, columns } of parts.arrived) {
     const absent = accepted.columns.map(({ name }) => name).filter((name) => !columns.includes(name));
     if (absent.length === 0) continue;
     const later = parts.paths.slice(place + 1).map((path) => ` EXCEPT SELECT ${key} FROM ${parquet(path)}`);
-    const own = `SELECT ${key} FROM ${parquet(parts.paths[place] ?? '')}${later.join('')}`;
-    const [counted] = await deps.duck.query<{ rows: number }>(`SELECT count(*) AS rows FROM (${own})`);
-    if (counted?.rows) absent.forEach((name) => missing.add(name));
+    const own = `SELECT ${key} AS key FROM ${parquet(parts.paths[place] ?? '')}${later.join('')}`;
+    const found = await deps.duck.query<{ key: string }>(`SELECT key FROM (${own}) ORDER BY key LIMIT 3`);
+    if (found.length === 0) continue;
+    for (const name of absent) missing.add(name);
+    rows.push(...found.map((row) => row.key));
   }
-  return [...missing];
+  return { columns: [...missing], rows: rows.slice(0, 5) };
 }

@@ -209,7 +209,13 @@ export async function validate(deps: DatasetDeps, input: StepInput): Promise<Val
   const path = parquet(await deps.artifacts.localPath(extracted.raw));
   await requireLabelColumn(deps, path, document.dataset.label);
   const inferred = await deps.artifacts.readJson<Schema>(resultOf<ProfileResult>(input, 'profile').schema);
-  const { schema, newColumns, changed } = decideSchema(dataset.schema, inferred, document, extracted.missing);
+  const { schema, newColumns, changed } = decideSchema(
+    dataset.schema,
+    inferred,
+    document,
+    extracted.missing?.columns,
+    extracted.missing?.rows,
+  );
   if (newColumns.length > 0 && input.inputs['schema:answer'] !== 'approve') return ask(deps, schema, newColumns);
   const before = await rawBefore(deps, dataset.id);
   return inScratch(deps.config.scratch, (folder) =>
