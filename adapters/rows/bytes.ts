@@ -3,8 +3,9 @@
 import type { Duck } from '../duckdb.js';
 import { randomUUID } from 'node:crypto';
 import { createReadStream, createWriteStream } from 'node:fs';
-import { open } from 'node:fs/promises';
+import { open, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { sqlLiteral } from '../duckdb.js';
@@ -14,6 +15,7 @@ import { wrongFormat } from './cleaner.js';
 
 type Compression = 'none' | 'gzip' | 'zstd';
 const chunkBytes = 1 << 20;
+const lookEveryMs = 100;
 
 export interface Opened {
   format: Format;
@@ -42,10 +44,30 @@ function compressionOf(start: Buffer): Compression {
   return 'none';
 }
 
-async function gunzip(path: string, target: string): Promise<void> {
+/** A few bytes can expand to any number of them: beyond this they are no rows. */
+function plainLimit(compressedBytes: number): number {
+  return Math.min(16 * 2 ** 30, 200 * compressedBytes + 64 * 2 ** 20);
+}
+
+const tooLarge = (limit: number) =>
+  new Failure('TooLarge', `the content expands to more than ${Math.floor(limit / 2 ** 20)} MiB`);
+
+function bounded(limit: number): Transform {
+  let size = 0;
+  return new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      size += chunk.length;
+      done(size > limit ? tooLarge(limit) : null, chunk);
+    },
+  });
+}
+
+async function gunzip(path: string, target: string, limit: number, signal: AbortSignal | undefined): Promise<void> {
+  const source = createReadStream(path, { highWaterMark: chunkBytes });
   try {
-    await pipeline(createReadStream(path, { highWaterMark: chunkBytes }), createGunzip(), createWriteStream(target));
+    await pipeline(source, createGunzip(), bounded(limit), createWriteStream(target), { ...(signal && { signal }) });
   } catch (error) {
+    if (signal?.aborted) throw signal.reason;
     const code = (error as NodeJS.ErrnoException).code ?? '';
     if (code.startsWith('Z_') || code === 'ERR_TRAILING_JUNK_AFTER_STREAM_END') {
       wrongFormat('the gzip data is cut off or damaged');
@@ -94,16 +116,45 @@ async function requireWholeZstd(path: string): Promise<void> {
   }
 }
 
+/** Runs `work` until `target` has more bytes than `limit`, looked at now and then since DuckDB knows no such bound. */
+async function whileBelow(
+  limit: number,
+  target: string,
+  signal: AbortSignal | undefined,
+  work: (signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const full = new AbortController();
+  const look = async () => {
+    const size = (await stat(target).catch(() => null))?.size ?? 0;
+    if (size > limit) full.abort(tooLarge(limit));
+  };
+  const timer = setInterval(() => void look(), lookEveryMs);
+  try {
+    await work(signal ? AbortSignal.any([signal, full.signal]) : full.signal);
+    await look();
+    full.signal.throwIfAborted();
+  } finally {
+    clearInterval(timer);
+  }
+}
+
 /** Lines through DuckDB: blank ones go. */
-async function unzstd(duck: Duck, path: string, target: string, signal: AbortSignal | undefined): Promise<void> {
+async function unzstd(
+  duck: Duck,
+  path: string,
+  target: string,
+  limit: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   await requireWholeZstd(path);
   // A delimiter of three control characters, so that a line is one cell.
   const lines = `read_csv(${sqlLiteral(path)}, compression = 'zstd', header = false, auto_detect = false, quote = '',
     escape = '', delim = '\x01\x02\x03', columns = {'line': 'VARCHAR'}, max_line_size = 8388608, strict_mode = false)`;
-  const output = `(FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER '\x01')`;
+  const output = `(FORMAT csv, HEADER false, QUOTE '', ESCAPE '', DELIMITER '\x01', USE_TMP_FILE false)`;
   try {
     const select = `SELECT line FROM ${lines} WHERE line IS NOT NULL`;
-    await duck.run(`COPY (${select}) TO ${sqlLiteral(target)} ${output}`, [], { signal, exact: true });
+    const copy = `COPY (${select}) TO ${sqlLiteral(target)} ${output}`;
+    await whileBelow(limit, target, signal, (either) => duck.run(copy, [], { signal: either, exact: true }));
   } catch (error) {
     if (error instanceof Failure || signal?.aborted) throw error;
     wrongFormat('the zstd data is damaged, or holds no text');
@@ -115,7 +166,24 @@ function formatOf(start: Buffer): Format {
   return /^(\xef\xbb\xbf)?\s*[{[]/.test(start.toString('latin1')) ? 'jsonl' : 'csv';
 }
 
-/** Throws `SourceNotFound`, `DatasetEmpty` (0 bytes) and `WrongFormat` (content is not what `format` says). */
+/** Leaves no file behind when it fails. */
+async function expand(
+  duck: Duck,
+  compression: Exclude<Compression, 'none'>,
+  { from, to }: { from: string; to: string },
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const limit = plainLimit((await stat(from)).size);
+  try {
+    if (compression === 'gzip') await gunzip(from, to, limit, signal);
+    else await unzstd(duck, from, to, limit, signal);
+  } catch (error) {
+    await rm(to, { force: true });
+    throw error;
+  }
+}
+
+/** Throws `SourceNotFound`, `DatasetEmpty` (0 bytes), `TooLarge` (once expanded) and `WrongFormat` (content is not what `format` says). */
 export async function openRows(
   duck: Duck,
   input: { path: string; format: Format | 'auto' },
@@ -126,8 +194,7 @@ export async function openRows(
   const compression = compressionOf(start);
   if (compression !== 'none') {
     path = join(options.outFolder, `${randomUUID()}.plain`);
-    if (compression === 'gzip') await gunzip(input.path, path);
-    else await unzstd(duck, input.path, path, options.signal);
+    await expand(duck, compression, { from: input.path, to: path }, options.signal);
     start = await head(path, 4096);
   }
   if (start.length === 0) throw new Failure('DatasetEmpty', 'the file has 0 bytes');

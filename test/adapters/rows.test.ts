@@ -245,6 +245,26 @@ describe('Parquet and compression', () => {
     await duck.run(`COPY (SELECT 1 AS id, 'x, "y"' AS a) TO ${sqlLiteral(path)} (FORMAT json, COMPRESSION zstd)`);
     expect(await read(readFileSync(path), 'auto')).toEqual(expected);
   });
+  it('refuses gzip and zstd that expand beyond measure, and leaves no file', async () => {
+    await expect(parse(gzipSync(Buffer.alloc(130e6, '0')))).rejects.toEqual(refused('TooLarge'));
+    const path = join(folder, 'bomb.zst');
+    await duck.run(
+      `COPY (SELECT repeat('0', 999) AS id FROM range(300000)) TO ${sqlLiteral(path)} (FORMAT csv, COMPRESSION zstd)`,
+    );
+    await expect(parse(readFileSync(path))).rejects.toEqual(refused('TooLarge'));
+    expect(readdirSync(join(folder, 'out')).filter((name) => name.startsWith('parse-'))).toEqual([]);
+  });
+  it('stops expanding when it is asked to', async () => {
+    const path = join(folder, 'stopped.gz');
+    writeFileSync(path, gzipSync('id\n1\n'));
+    const work = {
+      key: 'id',
+      maxColumns: 5,
+      outFolder: join(folder, 'out'),
+      signal: AbortSignal.abort(new Error('enough')),
+    };
+    await expect(parseRows(duck, { path, format: 'csv' }, work)).rejects.toThrow('enough');
+  });
   it('refuses gzip and zstd that are cut off', async () => {
     const text = Array.from({ length: 5000 }, (_, index) => `${index},${Math.sin(index)}`).join('\n');
     const gzip = gzipSync(`id,a\n${text}`);
