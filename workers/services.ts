@@ -1,7 +1,7 @@
 // The two services under the product: yours (DATABASE_URL, TEMPORAL_ADDRESS) or embedded ones, started or adopted.
 import type { Config } from '../adapters/config.js';
 import { ensurePostgres, stopPostgres } from '../adapters/embedded/postgres.js';
-import { identify } from '../adapters/embedded/process.js';
+import { identify, isAlive, type ProcessIdentity } from '../adapters/embedded/process.js';
 import { ensureTemporal, stopTemporal } from '../adapters/embedded/temporal.js';
 
 export interface Services {
@@ -10,6 +10,8 @@ export interface Services {
   temporal: string;
   temporalUi: string | null;
   temporalPid: number | null;
+  /** The embedded ones as they were found: a pid alone may belong to somebody else by now. */
+  processes: ProcessIdentity[];
 }
 
 export interface ServiceOptions {
@@ -34,7 +36,10 @@ export async function ensureServices(config: Config, options: ServiceOptions): P
     Awaited<ReturnType<typeof ensurePostgres>> | null,
     Awaited<ReturnType<typeof ensureTemporal>> | null,
   ];
+  const pids = [postgres?.pid, temporal?.pid].filter((pid) => pid !== undefined);
   return {
+    // one that ended already has no start time, and so is not alive
+    processes: pids.map((pid) => identify(pid) ?? { pid, started: '' }),
     database: postgres?.url ?? (ownDatabase as string),
     postgresPid: postgres?.pid ?? null,
     temporal: temporal?.address ?? (ownTemporal as string),
@@ -43,9 +48,9 @@ export async function ensureServices(config: Config, options: ServiceOptions): P
   };
 }
 
-/** Whether every embedded service's process is there. */
-export function servicesAlive(services: Services): boolean {
-  return [services.postgresPid, services.temporalPid].every((pid) => pid === null || identify(pid) !== null);
+/** Whether the process of every embedded service is the one that it was. */
+export function servicesAlive(services: Pick<Services, 'processes'>): boolean {
+  return services.processes.every(isAlive);
 }
 
 /** Stops the embedded ones, Temporal first; yours are left alone. */

@@ -74,7 +74,7 @@ export class RunningSystem implements System {
   #services: Services;
   #writing: Promise<void> = Promise.resolve();
   #tick: NodeJS.Timeout | undefined;
-  #reviving = false;
+  #reviving: Promise<void> | null = null;
   #stopping: Promise<void> | undefined;
   #watchers: { close(): void }[] = [];
 
@@ -120,7 +120,7 @@ export class RunningSystem implements System {
 
   start(): void {
     for (const child of this.#children) child.start();
-    this.#tick = setInterval(() => void this.#watchOver(), 1_000);
+    this.#tick = setInterval(() => this.#watchOver(), 1_000);
     if (this.#options.dev) this.#restartOnChange();
   }
 
@@ -156,6 +156,8 @@ export class RunningSystem implements System {
         await Promise.all(children.map((child) => child.stop(drainMs, hasten)));
       }
       for (const child of this.#children) child.close();
+      // a service that is just being started again is not there to be stopped yet
+      await this.#reviving;
       await stopServices(this.#config);
       await this.#writing;
       await removeRunFile(this.#config.home);
@@ -182,21 +184,23 @@ export class RunningSystem implements System {
     this.#changed();
   }
 
-  async #watchOver(): Promise<void> {
+  #watchOver(): void {
     for (const child of this.#children) child.showTrouble();
     if (this.#reviving || this.#stopping || servicesAlive(this.#services)) return;
-    this.#reviving = true;
+    this.#reviving = this.#revive().finally(() => {
+      this.#reviving = null;
+    });
+  }
+
+  /** Never rejects. */
+  async #revive(): Promise<void> {
     try {
       this.#options.onTrouble?.('an embedded service ended; starting it again');
       this.#services = await ensureServices(this.#config, this.#options);
       this.#changed();
-      // A stop that came meanwhile may have looked before the service was there.
-      if (this.#stopping) await stopServices(this.#config);
     } catch (error) {
       this.#options.onTrouble?.((error as Error).message);
       await sleep(1_000);
-    } finally {
-      this.#reviving = false;
     }
   }
 
