@@ -42,8 +42,18 @@ async function build(deps: PoolDeps): Promise<Pool> {
 
 function startChores(deps: PoolDeps): () => void {
   const store = createStore(deps.config.store);
-  const attempt = (name: string, work: () => Promise<unknown>) => () => {
-    work().catch((error: unknown) => deps.log.warn({ err: error }, `${name}.failed`));
+  /** One pass at a time: what is due while one goes on is left to the next. */
+  const attempt = (name: string, work: () => Promise<unknown>) => {
+    let going = false;
+    return () => {
+      if (going) return;
+      going = true;
+      work()
+        .catch((error: unknown) => deps.log.warn({ err: error }, `${name}.failed`))
+        .finally(() => {
+          going = false;
+        });
+    };
   };
   const repair = attempt('reconciler', () => reconcile(deps));
   repair();

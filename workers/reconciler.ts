@@ -1,63 +1,108 @@
 // Mends what was lost between Postgres and Temporal (DESIGN §3b.11): every pipeline has its loop, every live run and
 // batch an open workflow. What has none is started again (loops) or closed as failed with `WorkflowLost`.
-import { WorkflowNotFoundError } from '@temporalio/client';
+import { isGrpcServiceError, WorkflowNotFoundError } from '@temporalio/client';
 import { inTransaction } from '../db/client.js';
 import { decideBatch } from '../db/labeling.js';
 import { enqueue } from '../db/outbox.js';
 import { allPipelines } from '../db/pipeline.js';
-import { closeRun, liveBatches, liveRuns } from '../db/run.js';
-import { failureCode, failures } from '../domain/failures.js';
+import { closeRun, liveBatches, liveRuns, type LiveRow } from '../db/run.js';
+import { Failure, failureCode, failures } from '../domain/failures.js';
 import type { PoolDeps } from './pool.js';
+
+/** gRPC: DEADLINE_EXCEEDED and UNAVAILABLE. */
+const outageCodes = [4, 14];
 
 type Deps = Pick<PoolDeps, 'db' | 'log' | 'temporal' | 'kick'>;
 
-/** `absent`: Temporal knows no such workflow, so it ended long ago, was lost, or has not begun. */
-async function stateOf(deps: Deps, workflowId: string): Promise<'open' | 'over' | 'absent'> {
+/** Not open: it ended, was lost, or has not begun. */
+async function isOpen(deps: Deps, workflowId: string): Promise<boolean> {
   try {
     const { status } = await deps.temporal.client.workflow.getHandle(workflowId).describe();
-    return status.name === 'RUNNING' ? 'open' : 'over';
+    return status.name === 'RUNNING';
   } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return 'absent';
+    if (error instanceof WorkflowNotFoundError) return false;
     throw error;
   }
 }
 
-async function isOpen(deps: Deps, workflowId: string): Promise<boolean> {
-  return (await stateOf(deps, workflowId)) === 'open';
+/** Temporal or Postgres is away: nothing can be said of the items that follow either. */
+function isOutage(error: unknown): boolean {
+  if (error instanceof Failure) return error.failure === 'Unavailable';
+  return isGrpcServiceError(error) && outageCodes.includes(error.code);
 }
 
-/** One pass. Throws when Temporal or Postgres cannot be asked: then nothing was concluded. */
+/** Mends the items that need it; gives how many. One that cannot be mended is logged and looked at in the next pass. */
+async function mendEach<T>(
+  deps: Deps,
+  what: string,
+  items: T[],
+  nameOf: (item: T) => string,
+  mend: (item: T) => Promise<boolean>,
+): Promise<number> {
+  let mended = 0;
+  for (const item of items) {
+    try {
+      if (await mend(item)) mended += 1;
+    } catch (error) {
+      if (isOutage(error)) throw error;
+      deps.log.warn({ err: error, [what]: nameOf(item) }, 'reconciler.not-mended');
+    }
+  }
+  return mended;
+}
+
+/** One pass. Throws when Temporal or Postgres cannot be asked: then nothing more was concluded. */
 export async function reconcile(deps: Deps): Promise<{ loops: number; runs: number; batches: number }> {
-  const mended = { loops: 0, runs: 0, batches: 0 };
-  for (const pipeline of await allPipelines(deps.db)) {
-    if (await isOpen(deps, pipeline.workflowId)) continue;
-    await startLoop(deps, pipeline);
-    mended.loops += 1;
-  }
-  for (const run of await liveRuns(deps.db)) {
-    if (await isOpen(deps, run.workflowId)) continue;
-    const { title } = failures.WorkflowLost;
-    const failure = {
-      type: failureCode('WorkflowLost'),
-      title,
-      detail: `no open workflow ${run.workflowId}`,
-      step: null,
-    };
-    await inTransaction(deps.db, (tx) => closeRun(tx, { run: run.id, status: 'failed', failure }));
-    mended.runs += 1;
-  }
-  for (const batch of await liveBatches(deps.db)) {
-    const state = await stateOf(deps, batch.workflowId);
-    // The batch is written before its run starts the workflow: a worker that died in between is no loss.
-    if (state === 'open' || (state === 'absent' && batch.runLives)) continue;
-    await closeBatch(deps, batch.id);
-    mended.batches += 1;
-  }
-  if (mended.loops + mended.runs + mended.batches > 0) {
+  const loops = await mendEach(
+    deps,
+    'pipeline',
+    await allPipelines(deps.db),
+    ({ name }) => name,
+    async (pipeline) => {
+      if (await isOpen(deps, pipeline.workflowId)) return false;
+      await startLoop(deps, pipeline);
+      return true;
+    },
+  );
+  const runs = await mendEach(
+    deps,
+    'run',
+    await liveRuns(deps.db),
+    ({ id }) => id,
+    async (run) => {
+      if (await isOpen(deps, run.workflowId)) return false;
+      await closeLost(deps, run);
+      return true;
+    },
+  );
+  const batches = await mendEach(
+    deps,
+    'batch',
+    await liveBatches(deps.db),
+    ({ id }) => id,
+    async (batch) => {
+      // Its workflow is its run's child, and may not have begun: while the run lives, the run answers for it.
+      if (batch.runLives || (await isOpen(deps, batch.workflowId))) return false;
+      await closeBatch(deps, batch.id);
+      return true;
+    },
+  );
+  const mended = { loops, runs, batches };
+  if (loops + runs + batches > 0) {
     deps.log.warn(mended, 'reconciler.mended');
     deps.kick();
   }
   return mended;
+}
+
+async function closeLost(deps: Deps, run: LiveRow): Promise<void> {
+  const failure = {
+    type: failureCode('WorkflowLost'),
+    title: failures.WorkflowLost.title,
+    detail: `no open workflow ${run.workflowId}`,
+    step: null,
+  };
+  await inTransaction(deps.db, (tx) => closeRun(tx, { run: run.id, status: 'failed', failure }));
 }
 
 async function startLoop(deps: Deps, pipeline: { project: string; name: string; workflowId: string }): Promise<void> {
