@@ -1,6 +1,7 @@
 // extract: all rows that the dataset has now, each cell as text, in one Parquet file ordered by key.
 // Incremental: the raw file of the latest version (its digest is kept in that version's watermark) plus the files that
-// changed and the pushes that came since. Where that file is gone, everything is read again from the start: slower, same rows.
+// changed and the pushes that came since. Where that file is gone, everything is read again, and the rows may differ: files
+// count as older than every push then, and rows that a file no longer has are forgotten.
 import { createReadStream } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
 import { createHash } from 'node:crypto';
