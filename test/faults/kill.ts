@@ -22,7 +22,7 @@ export interface Outcome extends Pair {
   trained: { steps: number; resumedFrom: number } | null;
 }
 
-const holdPatienceMs = 60_000;
+const holdPatienceMs = 150_000;
 const recoveryPatienceMs = 90_000;
 const runPatienceMs = 150_000;
 
