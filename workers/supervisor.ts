@@ -1,7 +1,7 @@
 // `npm start`: the services, the API and the three workers of one home, under one process that restarts what dies.
 // A child ends when its IPC channel closes, so none outlives the supervisor; the services do, and the next start adopts
 // them. A second SIGINT or SIGTERM hastens the stop.
-import { mkdirSync } from 'node:fs';
+import { accessSync, constants, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import type { Config } from '../adapters/config.js';
@@ -32,9 +32,21 @@ async function awaitFormerApi(home: string): Promise<void> {
   await Promise.all(former.map(({ identity }) => waitForExit(identity, 10_000)));
 }
 
+/** A store that cannot be written is one line now, not a minute of failing children. */
+function requireStore(store: string): void {
+  if (/^\w{2,}:/.test(store)) return;
+  try {
+    mkdirSync(store, { recursive: true, mode: 0o700 });
+    accessSync(store, constants.W_OK);
+  } catch (error) {
+    throw new CannotStart(`PERENNIAL_STORE=${store} cannot be used: ${(error as Error).message}`);
+  }
+}
+
 /** Starts everything of a home and returns when `/readyz` is 200; on failure nothing of it stays behind. */
 export async function startSystem(config: Config, options: SystemOptions = {}): Promise<System> {
   mkdirSync(config.home, { recursive: true });
+  requireStore(config.store);
   const lock = tryLock(join(config.home, 'supervisor.lock'));
   if (lock.owner) {
     throw new CannotStart(`perennial already runs in ${config.home} (pid ${lock.owner.pid}); npm run stop stops it`);
