@@ -1,8 +1,9 @@
 // Messages to workflows (DESIGN §3b.1): committed with the fact, sent after it, again and again until it worked.
-// Sends are repeatable: a start by its workflow id, a signal by its message id.
-import { sql } from 'drizzle-orm';
+// Sends are repeatable: a start by its workflow id, a signal by its content, since payloads are absolute positions or
+// decisions with an id. No lock is held during a send: a message is claimed for some seconds, then marked.
+import { sql, type SQL } from 'drizzle-orm';
 import type { Json } from '../domain/json.js';
-import { inTransaction, json, mustRow, row, rows, type Db, type Tx } from './client.js';
+import { json, mustRow, preparedRow, rows, type Db, type Tx } from './client.js';
 import { newId } from './id.js';
 
 export interface OutboxMessage {
@@ -28,7 +29,7 @@ export interface NewMessage {
   payload: Json;
   attributes?: Record<string, string>;
   summary?: string;
-  /** While a message with this key is unsent, a later one replaces its payload; so payloads are absolute. */
+  /** Until a message with this key is first tried, a later one replaces its payload; so payloads are absolute. */
   coalesceKey?: string;
 }
 
@@ -40,15 +41,18 @@ export async function enqueue(tx: Tx, message: NewMessage): Promise<void> {
       values (${newId('out')}, ${message.project}, ${message.kind}, ${message.workflowId}, ${message.name},
         ${message.taskQueue ?? null}, ${JSON.stringify(message.payload)}::jsonb, ${json(message.attributes ?? {})},
         ${message.summary ?? null}, ${message.coalesceKey ?? null})
-      on conflict (coalesce_key) where sent_at is null do update set payload = excluded.payload`,
+      on conflict (coalesce_key) where sent_at is null and claimed_until is null do update set payload = excluded.payload`,
   );
 }
 
+/** Longer than any send: within it nobody else takes the message, after it its sender counts as dead. */
+const claimMs = 15_000;
+
 /**
- * Sends what is due, oldest first, each in its own transaction that holds the message's row: several sweepers share the
- * work, a killed one lets go at once. A message waits while an earlier one of its workflow, or the workflow's start, is
- * unsent. `send` must end within some seconds, must be repeatable, and answers `gone` when the workflow is over; when it
- * throws, the message comes back after 0.2 s, doubling to 30 s.
+ * Sends what is due, oldest first; several sweepers share the work, and what a killed one had claimed is taken again
+ * after 15 s. A message waits while an earlier one of its workflow, or the workflow's start, is unsent. `send` must end
+ * within 10 seconds, must be repeatable, and answers `gone` when the workflow is over; when it throws, the message comes
+ * back after 0.2 s, doubling to 30 s.
  * @throws Failure `Unavailable`
  */
 export async function sweepOutbox(
@@ -74,36 +78,58 @@ export async function unsentCount(tx: Tx): Promise<number> {
   return unsent;
 }
 
-/** Forgets messages that were sent, and keys of requests, so many days ago: nobody repeats them any more. */
+/**
+ * Forgets messages that were sent, and keys of requests, so many days ago: nobody repeats them any more. In portions that
+ * leave out what somebody holds.
+ */
 export async function forgetOld(db: Db, days: { messages: number; keys: number }): Promise<void> {
-  await rows(db, sql`delete from outbox where sent_at < now() - ${days.messages}::int * interval '1 day'`);
-  await rows(db, sql`delete from idempotency_key where created_at < now() - ${days.keys}::int * interval '1 day'`);
+  const age = (count: number) => sql`now() - ${count}::int * interval '1 day'`;
+  await inPortions(
+    db,
+    sql`delete from outbox where number in (select number from outbox where sent_at < ${age(days.messages)}
+      limit ${portion} for update skip locked) returning 1`,
+  );
+  await inPortions(
+    db,
+    sql`delete from idempotency_key k using (select ctid from idempotency_key where created_at < ${age(days.keys)}
+      limit ${portion} for update skip locked) old where k.ctid = old.ctid returning 1`,
+  );
 }
 
-// deadlocks cannot happen here: one row is locked at a time, so `send` is called once per transaction
+const portion = 1_000;
+
+async function inPortions(db: Db, statement: SQL): Promise<void> {
+  while ((await rows(db, statement)).length === portion);
+}
+
 async function sendNext(
   db: Db,
   send: (message: OutboxMessage) => Promise<'sent' | 'gone'>,
 ): Promise<'sent' | 'failed' | 'idle'> {
-  return inTransaction(db, async (tx) => {
-    const message = await claim(tx);
-    if (message === null) return 'idle';
-    try {
-      const outcome = await send(message);
-      if (outcome === 'gone' && message.mayBegin) throw new Error('its workflow has not begun, or is over');
-      await rows(tx, sql`update outbox set sent_at = now(), gone = ${outcome === 'gone'} where id = ${message.id}`);
-      return 'sent';
-    } catch (error) {
-      const text = error instanceof Error ? error.message : String(error);
-      await rows(
-        tx,
-        sql`update outbox set attempts = attempts + 1, last_error = ${text.replaceAll('\0', '').slice(0, 500)},
-            next_attempt_at = clock_timestamp() + least(30, 0.2 * power(2, least(attempts, 10))) * interval '1 second'
-          where id = ${message.id}`,
-      );
-      return 'failed';
-    }
-  });
+  const message = await claim(db);
+  if (message === null) return 'idle';
+  let gone: boolean;
+  try {
+    gone = (await send(message)) === 'gone';
+    if (gone && message.mayBegin) throw new Error('its workflow has not begun, or is over');
+  } catch (error) {
+    await putBack(db, message.id, error);
+    return 'failed';
+  }
+  await rows(db, sql`update outbox set sent_at = clock_timestamp(), gone = ${gone} where id = ${message.id}`);
+  return 'sent';
+}
+
+// its claim is over but stays: what came with its key since then is a message of its own, sent after it
+async function putBack(db: Db, id: string, error: unknown): Promise<void> {
+  const text = error instanceof Error ? error.message : String(error);
+  await rows(
+    db,
+    sql`update outbox set attempts = attempts + 1, last_error = ${text.replaceAll('\0', '').slice(0, 500)},
+        claimed_until = clock_timestamp(),
+        next_attempt_at = clock_timestamp() + least(30, 0.2 * power(2, least(attempts, 10))) * interval '1 second'
+      where id = ${id} and sent_at is null`,
+  );
 }
 
 interface Claimed extends OutboxMessage {
@@ -111,19 +137,26 @@ interface Claimed extends OutboxMessage {
   mayBegin: boolean;
 }
 
-function claim(tx: Tx): Promise<Claimed | null> {
-  return row<Claimed>(
-    tx,
-    sql`select id, kind, workflow_id as "workflowId", name, task_queue as "taskQueue", payload, attributes, summary,
-        name = 'decideSignal' and created_at > now() - interval '2 minutes' as "mayBegin"
-      from outbox m
-      where sent_at is null and next_attempt_at <= clock_timestamp()
-        and not exists (
-          select 1 from outbox e
-          where e.sent_at is null and e.workflow_id = m.workflow_id
-            and (e.kind = 'start' and m.kind = 'signal' or e.kind = m.kind and e.number < m.number)
-        )
-      order by number limit 1
-      for update of m skip locked`,
+// prepared: each round of each sweeper asks this
+function claim(db: Db): Promise<Claimed | null> {
+  return preparedRow<Claimed>(
+    db,
+    sql`with next as (
+        select number from outbox m
+        where sent_at is null and next_attempt_at <= clock_timestamp()
+          and (claimed_until is null or claimed_until <= clock_timestamp())
+          and not exists (
+            select 1 from outbox e
+            where e.sent_at is null and e.workflow_id = m.workflow_id
+              and (e.kind = 'start' and m.kind = 'signal' or e.kind = m.kind and e.number < m.number)
+          )
+        order by number limit 1
+        for update of m skip locked
+      )
+      update outbox o set claimed_until = clock_timestamp() + ${claimMs}::int * interval '1 millisecond'
+      from next where o.number = next.number
+      returning o.id, o.kind, o.workflow_id as "workflowId", o.name, o.task_queue as "taskQueue", o.payload,
+        o.attributes, o.summary,
+        o.name = 'decideSignal' and o.created_at > now() - interval '2 minutes' as "mayBegin"`,
   );
 }

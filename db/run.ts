@@ -49,6 +49,7 @@ export interface RunEnd {
 interface PipelineRow {
   id: string;
   version: number;
+  dataset: string;
   source: Json;
   acceptedRows: number;
 }
@@ -83,7 +84,7 @@ async function lockPipeline(tx: Tx, project: string, name: string): Promise<Pipe
   // a statement of its own: the lock may have waited for a new version
   return mustRow<PipelineRow>(
     tx,
-    sql`select p.id, p.version, v.source, d.accepted_rows::float8 as "acceptedRows"
+    sql`select p.id, p.version, p.dataset, v.source, d.accepted_rows::float8 as "acceptedRows"
       from pipeline p join pipeline_version v on v.pipeline = p.id and v.version = p.version
         join dataset d on d.id = p.dataset
       where p.id = ${held.id}`,
@@ -121,9 +122,9 @@ async function insertRun(
   const workflowId = request.workflowId ?? workflowIds.run(project, name, number);
   await rows(
     tx,
-    sql`insert into run (id, project, pipeline, pipeline_version, number, start_key, trigger, started_by, verified,
+    sql`insert into run (id, project, pipeline, pipeline_version, dataset, number, start_key, trigger, started_by, verified,
         workflow_id, overrides, specification, specification_digest, accepted_rows_at_open)
-      values (${id}, ${project}, ${pipeline.id}, ${pipeline.version}, ${number}, ${request.startKey}, ${trigger},
+      values (${id}, ${project}, ${pipeline.id}, ${pipeline.version}, ${pipeline.dataset}, ${number}, ${request.startKey}, ${trigger},
         ${request.startedBy}, ${request.verified}, ${workflowId}, ${json(request.overrides)}, ${json(document)},
         ${digestOf(document)}, ${pipeline.acceptedRows}::bigint)`,
   );
@@ -181,7 +182,7 @@ export async function runSpecification(
   }>(
     tx,
     sql`select p.name, r.project, r.number, r.specification as document, r.specification_digest as "documentDigest",
-        p.dataset, p.model, r.status, r.trigger, r.workflow_id as "workflowId",
+        r.dataset, p.model, r.status, r.trigger, r.workflow_id as "workflowId",
         r.pipeline_version as "pipelineVersion", r.pinned
       from run r join pipeline p on p.id = r.pipeline where r.id = ${run}`,
   );

@@ -25,6 +25,8 @@ export const outbox = pgTable(
     createdAt: createdAt(),
     /** Null: not sent yet. */
     sentAt: at('sent_at'),
+    /** Until then one process is sending it. Null: nobody has tried yet, its payload may still be replaced. */
+    claimedUntil: at('claimed_until'),
     /** Its workflow was over: nobody to tell. */
     gone: boolean('gone').notNull().default(false),
     attempts: integer('attempts').notNull().default(0),
@@ -35,8 +37,8 @@ export const outbox = pgTable(
     prefixed('outbox', 'out'),
     oneOf('outbox', 'kind', messageKinds),
     unique('outbox_id').on(t.id),
-    // enqueue: later payloads replace an unsent one
-    uniqueIndex('outbox_coalesce').on(t.coalesceKey).where(sql.raw('"sent_at" is null')),
+    // enqueue: later payloads replace one that nobody has tried to send
+    uniqueIndex('outbox_coalesce').on(t.coalesceKey).where(sql.raw('"sent_at" is null and "claimed_until" is null')),
     // sweepOutbox: what is due, in order
     index('outbox_due').on(t.number).where(sql.raw('"sent_at" is null')),
     // sweepOutbox: is an earlier one of the workflow unsent

@@ -27,6 +27,8 @@ export const pipeline = pgTable(
     lastRun: integer('last_run').notNull().default(0),
     /** `dataset.accepted_rows` when the last run was opened. */
     acceptedRowsAtLastRun: bigint('accepted_rows_at_last_run', { mode: 'number' }).notNull().default(0),
+    /** The newest time that its schedule named; null: none came yet. */
+    dueAt: at('due_at'),
     createdAt: createdAt(),
     updatedAt: at('updated_at').notNull().defaultNow(),
   },

@@ -31,6 +31,7 @@ import {
 } from '../../domain/run.js';
 import { artifact } from './artifact.js';
 import { at, digest, oneOf, prefixed } from './columns.js';
+import { dataset } from './dataset.js';
 import { pipelineVersion } from './pipeline.js';
 
 const live = sql.raw(`"status" in (${liveRunStatuses.map((status) => `'${status}'`).join(', ')})`);
@@ -42,6 +43,10 @@ export const run = pgTable(
     project: text('project').notNull(),
     pipeline: text('pipeline').notNull(),
     pipelineVersion: integer('pipeline_version').notNull(),
+    /** The pipeline's when the run was opened: another version may name another. */
+    dataset: text('dataset')
+      .notNull()
+      .references(() => dataset.id),
     number: integer('number').notNull(),
     startKey: text('start_key').notNull(),
     trigger: text('trigger').$type<TriggerKind>().notNull(),
