@@ -90,9 +90,9 @@ async function registerOnce(tx: Tx, made: NewVersion): Promise<{ version: number
   const inserted = await row(
     tx,
     sql`insert into model_version (model, version, run, digest, metrics, dataset, dataset_version, details, card)
-      select ${model}, ${version}, r.id, ${digest}, ${json(made.metrics)}, p.dataset, ${made.datasetVersion},
+      select ${model}, ${version}, r.id, ${digest}, ${json(made.metrics)}, r.dataset, ${made.datasetVersion},
         ${JSON.stringify(made.details)}::jsonb, ${made.card}
-      from run r join pipeline p on p.id = r.pipeline where r.id = ${run} returning 1`,
+      from run r where r.id = ${run} returning 1`,
   );
   if (inserted === null) throw new Failure('NotFound', `there is no run ${run}`);
   await rows(

@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { sql, type SQL } from 'drizzle-orm';
 import { touchArtifact } from '../../db/artifact.js';
 import type { Db, Tx } from '../../db/client.js';
-import { addDatasetVersion } from '../../db/dataset.js';
+import { addDatasetVersion, type NewDatasetVersion } from '../../db/dataset.js';
 import { openBatch, type NewTask } from '../../db/labeling.js';
 import { registerVersion } from '../../db/model.js';
 import { savePipeline } from '../../db/pipeline.js';
@@ -90,26 +90,30 @@ export async function makeBatch(
   return { run, dataset, batch: batch.id };
 }
 
+/** A version without files that a run made. */
+export const versionOf = (dataset: string, run: string): NewDatasetVersion => ({
+  dataset,
+  digest: digestOf(run),
+  rows: 3,
+  files: [],
+  schema: { key: 'id', label: 'label', task: 'classification', columns: [] },
+  watermark: { ingest: 0, files: [] },
+  parents: [],
+  profile: null,
+  quarantine: null,
+  quarantined: 0,
+  run,
+  annotators: ['kim'],
+  labelCounts: { given: 2, human: 1, truth: 0, auto: 0, pseudo: 0 },
+});
+
 /** A run of the pipeline that ends with a registered version. */
 export async function makeVersion(db: Db, pipeline: string, startKey: string) {
   const run = await makeRun(db, pipeline, startKey);
   const { model, dataset } = await runSpecification(db, run.id);
   const file = await makeArtifact(db);
-  const data = await addDatasetVersion(db, {
-    dataset,
-    digest: digestOf([pipeline, startKey]),
-    rows: 3,
-    files: [{ digest: file, rows: 3 }],
-    schema: { key: 'id', label: 'label', task: 'classification', columns: [] },
-    watermark: { ingest: 0, files: [] },
-    parents: [],
-    profile: null,
-    quarantine: null,
-    quarantined: 0,
-    run: run.id,
-    annotators: ['kim'],
-    labelCounts: { given: 2, human: 1, truth: 0, auto: 0, pseudo: 0 },
-  });
+  const rows = [{ digest: file, rows: 3 }];
+  const data = await addDatasetVersion(db, { ...versionOf(dataset, run.id), files: rows });
   const files = ['model.onnx', 'golden.json', 'features.json'].map((path) => {
     return { path, digest: file, sizeBytes: 3, mediaType: 'application/onnx' };
   });
