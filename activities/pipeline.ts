@@ -3,7 +3,7 @@ import { type Client, ScheduleNotFoundError } from '@temporalio/client';
 import type { Db } from '../db/client.js';
 import { inTransaction } from '../db/client.js';
 import { enqueue } from '../db/outbox.js';
-import { loopFacts } from '../db/pipeline.js';
+import { loopFacts, noteDue } from '../db/pipeline.js';
 import { openRun } from '../db/run.js';
 import { workflowIds } from '../domain/ids.js';
 import type { LoopFacts } from '../domain/loop.js';
@@ -61,21 +61,22 @@ export function createPipelineActivities({ db, client, kick }: PipelineDeps) {
       await writeSchedule(client, scheduleId, input, input.schedule);
     },
 
-    /** The signal `trigger`, by outbox like every other message. The due time is absolute: a repeat is the same. */
+    /** Notes the due time and signals `trigger`, by outbox like every other message. The due time is absolute: a repeat is the same. */
     async fireTrigger(input: { project: string; pipeline: string; due: string }): Promise<void> {
       const { project, pipeline, due } = input;
       const workflowId = workflowIds.loop(project, pipeline);
       const coalesceKey = `${workflowId}/trigger`;
-      await inTransaction(db, (tx) =>
-        enqueue(tx, {
+      await inTransaction(db, async (tx) => {
+        await noteDue(tx, project, pipeline, due);
+        await enqueue(tx, {
           kind: 'signal',
           workflowId,
           name: 'trigger',
           payload: { kind: 'schedule', due },
           project,
           coalesceKey,
-        }),
-      );
+        });
+      });
       kick();
     },
   };

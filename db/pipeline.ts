@@ -4,6 +4,7 @@ import type { Digest } from '../domain/artifact.js';
 import { Failure, type FieldFault } from '../domain/failures.js';
 import { workflowIds } from '../domain/ids.js';
 import type { Json } from '../domain/json.js';
+import type { LoopFacts } from '../domain/loop.js';
 import type { PipelineDocument } from '../domain/pipeline.js';
 import { appendAudit } from './audit.js';
 import { atomically, iso, json, mustRow, row, rows, type Tx } from './client.js';
@@ -275,20 +276,13 @@ export async function allPipelines(tx: Tx): Promise<{ project: string; name: str
   return found;
 }
 
-/** Everything that a loop may hold, so that a lost one can be started anew. */
-export interface LoopFacts {
-  project: string;
-  pipeline: string;
-  version: number;
-  paused: boolean;
-  triggers: PipelineDocument['triggers'];
-  liveRun: { id: string } | null;
-  lastNumber: number;
-  lastOpenedAt: string | null;
-  openedLast24h: string[];
-  /** Of the dataset, ever, by the two POSTs. */
-  acceptedRows: number;
-  acceptedRowsAtLastRun: number;
+/** Keeps the newest time that the schedule named: the signal about it is lost with a lost loop. Unknown pipelines: nothing. */
+export async function noteDue(tx: Tx, project: string, name: string, due: string): Promise<void> {
+  await rows(
+    tx,
+    sql`update pipeline set due_at = greatest(due_at, ${due}::timestamptz)
+      where project = ${project} and name = ${name}`,
+  );
 }
 
 /** What the loop of a pipeline starts from. @throws Failure `NotFound` */
@@ -296,7 +290,7 @@ export async function loopFacts(tx: Tx, project: string, name: string): Promise<
   const found = await row<LoopFacts & { live: string | null }>(
     tx,
     sql`select p.project, p.name as pipeline, p.version, p.paused, v.document -> 'triggers' as triggers,
-        p.last_run as "lastNumber", d.accepted_rows::float8 as "acceptedRows",
+        p.last_run as "lastNumber", p.due_at as "dueAt", d.accepted_rows::float8 as "acceptedRows",
         p.accepted_rows_at_last_run::float8 as "acceptedRowsAtLastRun",
         (select id from run r where r.pipeline = p.id and r.status in ('running', 'waiting')) as live,
         (select max(opened_at) from run r where r.pipeline = p.id) as "lastOpenedAt",
@@ -311,6 +305,7 @@ export async function loopFacts(tx: Tx, project: string, name: string): Promise<
   return {
     ...facts,
     liveRun: live === null ? null : { id: live },
+    dueAt: iso(facts.dueAt),
     lastOpenedAt: iso(facts.lastOpenedAt),
     openedLast24h: facts.openedLast24h.map((moment) => iso(moment)),
   };

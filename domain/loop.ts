@@ -20,6 +20,8 @@ export interface LoopFacts {
   acceptedRows: number;
   /** The same when the last run was opened. */
   acceptedRowsAtLastRun: number;
+  /** The newest time that the schedule named. */
+  dueAt: string | null;
 }
 
 export interface Opening {
@@ -151,6 +153,8 @@ function withFacts(state: LoopState, facts: LoopFacts, heard: number): LoopState
     openings: mergeOpenings(state.openings, openings),
     acceptedRows: Math.max(state.acceptedRows, facts.acceptedRows),
     servedRows: Math.max(state.servedRows, facts.acceptedRowsAtLastRun),
+    // absent in the facts that an older history holds
+    dueMs: Math.max(state.dueMs, timeMs(facts.dueAt ?? '')),
     read: Math.max(state.read, heard),
     blockedBy: null,
   };

@@ -4,8 +4,9 @@ import { appendEvent, eventsAfter } from '../../db/event.js';
 import { openApproval } from '../../db/approval.js';
 import { inTransaction } from '../../db/client.js';
 import { sweepOutbox } from '../../db/outbox.js';
-import { loopFacts } from '../../db/pipeline.js';
-import { addIngest } from '../../db/dataset.js';
+import { loopFacts, noteDue } from '../../db/pipeline.js';
+import { addDatasetVersion, addIngest } from '../../db/dataset.js';
+import { registerVersion } from '../../db/model.js';
 import {
   closeRun,
   contentDigest,
@@ -22,7 +23,7 @@ import {
 } from '../../db/run.js';
 import { beginStep, recordWaitStep } from '../../db/step.js';
 import { testDatabase, type TestDatabase } from '../support/database.js';
-import { ask, count, digestOf, failureOf, freshName, makeArtifact, makePipeline, makeRun } from './facts.js';
+import { ask, count, digestOf, failureOf, freshName, makeArtifact, makePipeline, makeRun, versionOf } from './facts.js';
 
 let base: TestDatabase;
 beforeAll(async () => {
@@ -72,10 +73,10 @@ describe('openRun', () => {
   it('is guarded by the database too: a second live run cannot be inserted', async () => {
     const run = await makeRun(base.db);
     const copy = base.db
-      .execute(sql`insert into run (id, project, pipeline, pipeline_version, number, start_key, trigger,
+      .execute(sql`insert into run (id, project, pipeline, pipeline_version, dataset, number, start_key, trigger,
         started_by, verified, workflow_id, overrides, specification, specification_digest, accepted_rows_at_open)
-      select 'run_other', project, pipeline, pipeline_version, 99, 'x', trigger, started_by, verified, 'other', overrides,
-        specification, specification_digest, 0 from run where id = ${run.id}`);
+      select 'run_other', project, pipeline, pipeline_version, dataset, 99, 'x', trigger, started_by, verified, 'other',
+        overrides, specification, specification_digest, 0 from run where id = ${run.id}`);
     await expect(copy).rejects.toMatchObject({ cause: { constraint: 'run_live' } });
   });
 
@@ -102,6 +103,31 @@ describe('openRun', () => {
     expect((await runSpecification(base.db, run.id)).document.gate.min).toBe(0.5);
     await closeRun(base.db, { run: run.id, status: 'succeeded', failure: null });
     expect((await open(name, 'b')).version).toBe(2);
+  });
+
+  it('pins the dataset: a live run keeps it when the pipeline names another', async () => {
+    const name = freshName();
+    await makePipeline(base.db, name);
+    const run = await open(name, 'a');
+    const { dataset, model } = await runSpecification(base.db, run.id);
+    const other = { name: `${name}-other`, key: 'id', label: 'label', task: 'classification' };
+    await makePipeline(base.db, name, { dataset: other });
+    expect((await runSpecification(base.db, run.id)).dataset).toBe(dataset);
+    const version = await addDatasetVersion(base.db, versionOf(dataset, run.id));
+    const registered = {
+      model,
+      run: run.id,
+      digest: digestOf(name),
+      files: [],
+      metrics: {},
+      datasetVersion: version.digest,
+      details: {},
+      card: await makeArtifact(base.db),
+    };
+    expect(await registerVersion(base.db, registered)).toMatchObject({ version: 1 });
+    await closeRun(base.db, { run: run.id, status: 'succeeded', failure: null });
+    const next = await open(name, 'b');
+    expect((await runSpecification(base.db, next.id)).dataset).not.toBe(dataset);
   });
 
   it('starts no workflow when the caller is that workflow', async () => {
@@ -271,6 +297,18 @@ describe('runView', () => {
     expect(await count(base.db, 'event', sql`run = ${run.id} and type = 'run.cancelling'`)).toBe(1);
     const other = requestCancel(base.db, { project: 'other', run: run.id, by: 'kim' });
     expect(await failureOf(other)).toBe('NotFound');
+  });
+});
+
+describe('noteDue', () => {
+  it('keeps the newest time that the schedule named, for a loop that was lost', async () => {
+    const { name } = await makePipeline(base.db);
+    expect((await loopFacts(base.db, 'default', name)).dueAt).toBeNull();
+    for (const due of ['2026-03-01T02:00:00.000Z', '2026-03-03T02:00:00.000Z', '2026-03-02T02:00:00.000Z']) {
+      await noteDue(base.db, 'default', name, due);
+    }
+    expect((await loopFacts(base.db, 'default', name)).dueAt).toBe('2026-03-03T02:00:00.000Z');
+    await noteDue(base.db, 'default', 'nobody', '2026-03-01T02:00:00.000Z');
   });
 });
 

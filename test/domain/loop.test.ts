@@ -33,6 +33,7 @@ function facts(changes: Partial<LoopFacts> = {}): LoopFacts {
     openedLast24h: [at(-5 * hourMs)],
     acceptedRows: 1000,
     acceptedRowsAtLastRun: 1000,
+    dueAt: null,
     ...changes,
   };
 }
@@ -57,6 +58,9 @@ describe('a loop opens a run', () => {
   it('for a schedule time that no run has answered', () => {
     expect(decideLoop(after(known(), due(-1000)), nowMs)).toMatchObject({ kind: 'open', trigger: 'schedule' });
     expect(decideLoop(after(known(), due(-6 * hourMs)), nowMs)).toMatchObject({ kind: 'wait' });
+    // a loop that was lost knows of it by the facts alone, and an older one takes nothing back
+    expect(decideLoop(after(known({ dueAt: at(-1000) })), nowMs)).toMatchObject({ kind: 'open', trigger: 'schedule' });
+    expect(after(due(-1000), known({ dueAt: at(-6 * hourMs) })).dueMs).toBe(nowMs - 1000);
     const unscheduled = known({ triggers: { ...triggers, schedule: null } });
     expect(decideLoop(after(unscheduled, due(-1000)), nowMs)).toMatchObject({ kind: 'wait' });
   });
@@ -160,6 +164,7 @@ const own: LoopEvent[] = [
     lastNumber: 3,
     lastOpenedAt: at(-2 * hourMs),
     openedLast24h: [at(-5 * hourMs), at(-2 * hourMs)],
+    dueAt: at(-9 * hourMs),
   }),
 ];
 
