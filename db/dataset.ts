@@ -119,6 +119,8 @@ export interface NewDatasetVersion {
 
 export interface DatasetVersionRow extends NewDatasetVersion {
   version: number;
+  /** The profile as an HTML page. */
+  report: Digest | null;
   createdAt: string;
 }
 
@@ -156,7 +158,9 @@ export async function addDatasetVersion(tx: Tx, made: NewDatasetVersion): Promis
 }
 
 const stored = sql`select dataset, version, digest, rows, files, schema, watermark, parents, profile, quarantine,
-    quarantined, run, annotators, label_counts as "labelCounts", created_at as "createdAt"
+    quarantined, run, annotators, label_counts as "labelCounts", created_at as "createdAt",
+    (select r.digest from artifact_reference r
+      where r.owner = 'dataset:' || dataset_version.dataset || '/' || version and r.role = 'report') as report
   from dataset_version`;
 
 /** The version with the greatest number, or null. */
@@ -183,7 +187,7 @@ export async function listDatasetVersions(
   page: PageRequest,
 ): Promise<Page<DatasetVersionRow>> {
   const dataset = await datasetOf(tx, project, name);
-  const [before] = readCursor(page, [0]) ?? [2_147_483_647];
+  const [before] = readCursor(page, ['number']) ?? [2_147_483_647];
   const found = await rows<DatasetVersionRow>(
     tx,
     sql`${stored} where dataset = ${dataset.id} and version < ${before} order by version desc limit ${page.limit + 1}`,

@@ -4,6 +4,7 @@ import type { ApiDeps, Env } from '../deps.js';
 import type { OpenApiDocument } from '../openapi.js';
 import { docsPage } from './docs.js';
 import { pagePolicy } from './layout.js';
+import { problemPage } from './problem.js';
 import { startPage } from './start.js';
 
 export function mountPages(app: OpenAPIHono<Env>, deps: ApiDeps, document: OpenApiDocument): void {
@@ -16,6 +17,11 @@ export function mountPages(app: OpenAPIHono<Env>, deps: ApiDeps, document: OpenA
   app.get('/docs', (c) => {
     c.set('route', '/docs');
     return c.html(docs, 200, policy);
+  });
+  app.get('/problems/:code', (c) => {
+    c.set('route', '/problems/{code}');
+    const page = problemPage(c.req.param('code'));
+    return page === null ? c.notFound() : c.html(String(page), 200, policy);
   });
   app.get('/openapi.json', (c) => {
     c.set('route', '/openapi.json');
