@@ -11,7 +11,7 @@ const writeEveryMs = 1_000;
 /** Points kept while the database is away: hours of training. The oldest go first. */
 const mostWaiting = 50_000;
 
-export interface Point {
+interface Point {
   step: number;
   totalSteps: number;
   epoch: number;
