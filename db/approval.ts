@@ -151,7 +151,7 @@ export async function listApprovals(
   tx: Tx,
   request: { project: string; status?: ApprovalStatus; page: PageRequest },
 ): Promise<Page<ApprovalView>> {
-  const after = readCursor(request.page, ['', '']);
+  const after = readCursor(request.page, ['moment', 'text']);
   const where: SQL[] = [sql`a.project = ${request.project}`];
   if (request.status !== undefined) where.push(sql`a.status = ${request.status}`);
   if (after !== null) where.push(sql`(a.since, a.id) < (${after[0]}::timestamptz, ${after[1]})`);

@@ -34,22 +34,47 @@ export async function appendAudit(tx: Tx, entry: AuditEntry): Promise<number> {
   return atomically(tx, (inner) => appendEntry(inner, entry));
 }
 
-async function appendEntry(tx: Tx, entry: AuditEntry): Promise<number> {
+// Senders of Signals write what they like: only what Postgres gives back as it was may be hashed.
+function storable(sent: AuditEntry): AuditEntry {
+  return {
+    project: sent.project,
+    actor: text(sent.actor),
+    verified: sent.verified === true,
+    action: text(sent.action),
+    subject: text(sent.subject),
+    details: plain(JSON.parse(JSON.stringify(sent.details ?? null)) as Json),
+  };
+}
+
+function text(sent: unknown): string {
+  const words = typeof sent === 'string' ? sent : (JSON.stringify(sent) ?? '');
+  // without NUL; half a surrogate pair becomes U+FFFD
+  return Buffer.from(words.replaceAll('\0', '')).toString();
+}
+
+function plain(value: Json): Json {
+  if (typeof value === 'string') return text(value);
+  if (Array.isArray(value)) return value.map(plain);
+  if (value === null || typeof value !== 'object') return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [text(key), plain(item)]));
+}
+
+async function appendEntry(tx: Tx, sent: AuditEntry): Promise<number> {
+  const entry = storable(sent);
   const head = await row<{ number: number; previous: string; at: string }>(
     tx,
     sql`update project set last_audit = last_audit + 1 where name = ${entry.project}
       returning last_audit as number, audit_head as previous, clock_timestamp() as at`,
   );
   if (head === null) throw new Failure('NotFound', `there is no project ${entry.project}`);
-  const details = JSON.parse(JSON.stringify(entry.details)) as Json;
-  const written = { ...entry, details, number: head.number, at: iso(head.at) };
+  const written = { ...entry, number: head.number, at: iso(head.at) };
   const hash = entryHash(head.previous, written);
   await rows(
     tx,
     sql`with noted as (
         insert into audit (project, number, at, actor, verified, action, subject, details, previous, hash)
         values (${entry.project}, ${head.number}, ${written.at}, ${entry.actor}, ${entry.verified}, ${entry.action},
-          ${entry.subject}, ${JSON.stringify(details)}::jsonb, ${head.previous}, ${hash})
+          ${entry.subject}, ${JSON.stringify(entry.details)}::jsonb, ${head.previous}, ${hash})
       )
       update project set audit_head = ${hash} where name = ${entry.project}`,
   );
@@ -68,7 +93,7 @@ export async function verifyAudit(
   let previous = '';
   let number = 0;
   while (number < head.last) {
-    const chunk = await entriesAfter(tx, project, number, 1_000);
+    const chunk = await entriesAfter(tx, project, { after: number, last: head.last });
     for (const entry of chunk) {
       const fits =
         entry.number === number + 1 && entry.previous === previous && entry.hash === entryHash(previous, entry);
@@ -84,7 +109,7 @@ export async function verifyAudit(
 
 /** Entries of a project, the latest first. @throws Failure `InvalidRequest` for a foreign cursor */
 export async function listAudit(tx: Tx, project: string, page: PageRequest): Promise<Page<AuditRow>> {
-  const [before] = readCursor(page, [0]) ?? [2_147_483_647];
+  const [before] = readCursor(page, ['number']) ?? [2_147_483_647];
   const found = await rows<AuditRow>(
     tx,
     sql`select project, number, at, actor, verified, action, subject, details, previous, hash
@@ -98,11 +123,13 @@ export async function listAudit(tx: Tx, project: string, page: PageRequest): Pro
   );
 }
 
-async function entriesAfter(tx: Tx, project: string, after: number, limit: number): Promise<AuditRow[]> {
+// no further than the head that was read: entries may be appended meanwhile
+async function entriesAfter(tx: Tx, project: string, range: { after: number; last: number }): Promise<AuditRow[]> {
   const found = await rows<AuditRow>(
     tx,
     sql`select project, number, at, actor, verified, action, subject, details, previous, hash
-      from audit where project = ${project} and number > ${after} order by number limit ${limit}`,
+      from audit where project = ${project} and number > ${range.after} and number <= ${range.last}
+      order by number limit 1000`,
   );
   return found.map((entry) => ({ ...entry, at: iso(entry.at) }));
 }

@@ -44,7 +44,7 @@ export async function listBatches(
   tx: Tx,
   request: { project: string; status?: BatchStatus; page: PageRequest },
 ): Promise<Page<BatchView>> {
-  const after = readCursor(request.page, ['', '']);
+  const after = readCursor(request.page, ['moment', 'text']);
   const where: SQL[] = [sql`b.project = ${request.project}`];
   if (request.status !== undefined) where.push(sql`b.status = ${request.status}`);
   if (after !== null) where.push(sql`(b.created_at, b.id) < (${after[0]}::timestamptz, ${after[1]})`);

@@ -37,7 +37,7 @@ export async function modelView(tx: Tx, project: string, name: string): Promise<
 
 /** Models by name. @throws Failure `InvalidRequest` for a foreign cursor */
 export async function listModels(tx: Tx, project: string, page: PageRequest): Promise<Page<ModelView>> {
-  const [after] = readCursor(page, ['']) ?? [''];
+  const [after] = readCursor(page, ['text']) ?? [''];
   const found = await rows<ModelView>(
     tx,
     sql`${stored} where m.project = ${project} and m.name > ${after} order by m.name limit ${page.limit + 1}`,
@@ -156,7 +156,7 @@ export interface AliasMove {
 
 /** Who was champion when: the moves of a model's names, the latest first. @throws Failure `NotFound` */
 export async function aliasHistory(tx: Tx, project: string, name: string, page: PageRequest): Promise<Page<AliasMove>> {
-  const [before] = readCursor(page, [0]) ?? [2_147_483_647];
+  const [before] = readCursor(page, ['number']) ?? [2_147_483_647];
   const model = await row<{ id: string }>(tx, sql`select id from model where project = ${project} and name = ${name}`);
   if (model === null) throw new Failure('NotFound', `there is no model ${name}`);
   const found = await rows<AliasMove>(

@@ -65,7 +65,7 @@ export async function listRuns(
   tx: Tx,
   request: { project: string; pipeline?: string; status?: RunStatus; page: PageRequest },
 ): Promise<Page<RunView>> {
-  const after = readCursor(request.page, ['', '']);
+  const after = readCursor(request.page, ['moment', 'text']);
   const where: SQL[] = [sql`r.project = ${request.project}`];
   if (request.pipeline !== undefined) where.push(sql`p.name = ${request.pipeline}`);
   if (request.status !== undefined) where.push(sql`r.status = ${request.status}`);

@@ -121,6 +121,17 @@ describe('addresses and queries', () => {
     ['limit=', 'limit'],
     ['limit=5&limit=6', 'limit'],
     ['cursor=bm90LWEtY3Vyc29y', 'cursor'],
+    ...[
+      ['abc', 'x'],
+      ['2026-02-30 00:00:00+00', 'run_1'],
+      ['0000-01-01 00:00:00+00', 'run_1'],
+      ['2026-02-03 24:00:01+00', 'run_1'],
+      ['now', 'run_1'],
+      ['2026-02-03 00:00:00+00', 5],
+      ['2026-02-03 00:00:00+00', 'run\0'],
+      [1e20],
+      'text',
+    ].map((forged) => [`cursor=${Buffer.from(JSON.stringify(forged)).toString('base64url')}`, 'cursor']),
     ['status=nothing', 'status'],
     ['pipeline=a%00', 'pipeline'],
   ])('refuses ?%s', async (query, path) => {
@@ -128,6 +139,14 @@ describe('addresses and queries', () => {
     expect([problem.status, problem.type]).toEqual([422, '/problems/invalid-request']);
     expect(problem.errors[0]?.path).toBe(path);
   });
+
+  it.each([[1e20], [1.5], ['1'], [null], [-3e9], {}])(
+    'refuses the forged cursor %j of a numbered list',
+    async (forged) => {
+      const cursor = Buffer.from(JSON.stringify(Array.isArray(forged) ? forged : [forged])).toString('base64url');
+      expect(await codeOf(await api.get(`/api/v1/audit?cursor=${cursor}`))).toBe('422 invalid-request');
+    },
+  );
 
   it('names the parameters it knows', async () => {
     const { detail } = await problemOf(await api.get('/api/v1/runs?page=2'));

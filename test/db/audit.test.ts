@@ -1,7 +1,8 @@
-import { sql } from 'drizzle-orm';
+import { sql, type SQL } from 'drizzle-orm';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { appendAudit, listAudit, verifyAudit } from '../../db/audit.js';
+import { appendAudit, listAudit, verifyAudit, type AuditEntry } from '../../db/audit.js';
 import { inTransaction } from '../../db/client.js';
+import type { Json } from '../../domain/json.js';
 import { testDatabase, type TestDatabase } from '../support/database.js';
 import { failureOf } from './facts.js';
 
@@ -55,6 +56,37 @@ describe('audit', () => {
     await fill();
     await base.db.execute(sql`${tamper} and project = ${project}`);
     expect(await verifyAudit(base.db, project)).toEqual({ entries: 20, intact: false, firstBroken });
+  });
+
+  it('stays whole whatever a sender of Signals calls a name or a reason', async () => {
+    const odd = { actor: 5, verified: 'yes', subject: { a: '\0' }, action: 'b\0c' } as unknown as AuditEntry;
+    const details = { 'k\0': ['x\0y', 'half \ud800'], none: null, zero: -0, __proto__: 1 };
+    await appendAudit(base.db, { ...odd, project, details });
+    await appendAudit(base.db, { ...odd, project, actor: 'half \udc00', details: undefined as unknown as Json });
+    expect(await verifyAudit(base.db, project)).toEqual({ entries: 2, intact: true, firstBroken: null });
+    const { items } = await listAudit(base.db, project, { limit: 5, cursor: null });
+    expect(items[1]).toMatchObject({
+      actor: '5',
+      verified: false,
+      action: 'bc',
+      details: { k: ['xy', 'half \ufffd'] },
+    });
+  });
+
+  it('is verified up to the head that was read, whatever is appended meanwhile', async () => {
+    await fill();
+    // reads the head, then hears of newer entries
+    const slow = new Proxy(base.db, {
+      get: (db, name) => {
+        if (name !== 'execute') return Reflect.get(db, name) as unknown;
+        return async (statement: SQL) => {
+          const found = await db.execute(statement);
+          await append(99);
+          return found;
+        };
+      },
+    });
+    expect(await verifyAudit(slow, project)).toEqual({ entries: 20, intact: true, firstBroken: null });
   });
 
   it('is listed from the latest on', async () => {
