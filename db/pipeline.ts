@@ -3,7 +3,7 @@ import { sql } from 'drizzle-orm';
 import type { Digest } from '../domain/artifact.js';
 import { Failure, type FieldFault } from '../domain/failures.js';
 import { workflowIds } from '../domain/ids.js';
-import type { Json } from '../domain/json.js';
+import { canonicalJson, type Json } from '../domain/json.js';
 import type { LoopFacts } from '../domain/loop.js';
 import type { PipelineDocument } from '../domain/pipeline.js';
 import { appendAudit } from './audit.js';
@@ -42,8 +42,8 @@ interface PipelineRow {
 /**
  * Creates a pipeline with its dataset, model and loop, or gives it a new version. Of two at once with one name, one
  * creates.
- * @throws Failure `InvalidPipeline` for what may not change: key, label and task of a dataset, and the split's seed
- * while there is a champion
+ * @throws Failure `InvalidPipeline` for what may not change: key, label and task of a dataset, and the split while
+ * there is a champion
  */
 export async function savePipeline(tx: Tx, save: SavePipeline): Promise<SavedPipeline> {
   return atomically(tx, (inner) => saveOnce(inner, save));
@@ -73,7 +73,7 @@ async function saveOnce(tx: Tx, save: SavePipeline): Promise<SavedPipeline> {
     sql`select digest, document from pipeline_version where pipeline = ${before.id} and version = ${before.version}`,
   );
   if (present.digest === save.digest) return { name, version: before.version, outcome: 'same', workflowId };
-  await refuseNewSeed(tx, before.model, present.document, document);
+  await refuseNewSplit(tx, before.model, present.document, document);
   const version = before.version + 1;
   await insertVersion(tx, before.id, version, save);
   await rows(
@@ -123,13 +123,18 @@ async function ensureModel(tx: Tx, project: string, name: string): Promise<strin
     .id;
 }
 
-// evaluation compares champions on the same holdout rows: another seed would put training rows into it
-async function refuseNewSeed(tx: Tx, model: string, before: PipelineDocument, after: PipelineDocument): Promise<void> {
-  if (before.split.seed === after.split.seed) return;
+// evaluation compares champions on the same holdout rows: another split would put rows of their training into it
+async function refuseNewSplit(tx: Tx, model: string, before: PipelineDocument, after: PipelineDocument): Promise<void> {
+  const fields = Object.keys({ ...before.split, ...after.split }) as (keyof PipelineDocument['split'])[];
+  const changed = fields.filter((field) => canonicalJson(before.split[field]) !== canonicalJson(after.split[field]));
+  if (changed.length === 0) return;
   const champion = await row(tx, sql`select 1 from alias where model = ${model} and name = 'champion'`);
   if (champion === null) return;
-  const message = `is ${before.split.seed} and cannot change while there is a champion`;
-  throw new Failure('InvalidPipeline', 'the split is fixed', { faults: [{ path: 'split.seed', message }] });
+  const faults = changed.map((field): FieldFault => {
+    const message = `is ${canonicalJson(before.split[field])} and cannot change while there is a champion`;
+    return { path: `split.${field}`, message };
+  });
+  throw new Failure('InvalidPipeline', 'the split is fixed', { faults });
 }
 
 async function insertVersion(tx: Tx, pipeline: string, version: number, save: SavePipeline): Promise<void> {
@@ -247,7 +252,7 @@ export async function pipelineView(tx: Tx, project: string, name: string): Promi
 
 /** Pipelines by name. @throws Failure `InvalidRequest` for a foreign cursor */
 export async function listPipelines(tx: Tx, project: string, page: PageRequest): Promise<Page<PipelineView>> {
-  const [after] = readCursor(page, ['']) ?? [''];
+  const [after] = readCursor(page, ['text']) ?? [''];
   const found = await rows<StoredPipeline>(
     tx,
     sql`${stored} where p.project = ${project} and p.name > ${after} order by p.name limit ${page.limit + 1}`,

@@ -142,14 +142,18 @@ describe('rollback', () => {
 });
 
 describe('the split', () => {
-  it('keeps its seed while there is a champion', async () => {
+  it('stays as it is while there is a champion: seed, shares and what it goes by', async () => {
     const { name, promote } = await withVersions(1);
     const other = { split: { holdout: 0.2, validation: 0.1, seed: 99 } };
     expect((await makePipeline(base.db, name, other)).outcome).toBe('changed');
     await promote(1, null);
-    await expect(makePipeline(base.db, name, { split: { ...other.split, seed: 3 } })).rejects.toMatchObject({
-      failure: 'InvalidPipeline',
-      faults: [{ path: 'split.seed' }],
-    });
+    for (const change of [{ seed: 3 }, { holdout: 0.3 }, { validation: 0.2 }, { by: { time: 'taken' } }]) {
+      await expect(makePipeline(base.db, name, { split: { ...other.split, ...change } })).rejects.toMatchObject({
+        failure: 'InvalidPipeline',
+        faults: [{ path: `split.${Object.keys(change)[0]}` }],
+      });
+    }
+    const gate = { metric: 'accuracy', min: 0.6 };
+    expect((await makePipeline(base.db, name, { ...other, gate })).outcome).toBe('changed');
   });
 });
