@@ -23,8 +23,9 @@ export interface AnnotateResult {
 }
 
 /**
- * Takes answers. The same answer again counts the same and writes nothing, unless it was sent back. After the last open task the batch goes to
- * `review`. A closed batch refuses each new answer with `batch-closed`.
+ * Takes answers. The same answer again counts the same and writes nothing, unless it was sent back; another answer under
+ * the same fence is `stale-fence`. After the last open task the batch goes to `review`. A closed batch refuses each new
+ * answer with `batch-closed`.
  * @throws Failure `NotFound`
  */
 export async function annotate(tx: Tx, request: AnnotateRequest): Promise<AnnotateResult> {
@@ -64,7 +65,13 @@ interface LockedTask {
   /** Who holds the present fence; null: nobody. */
   holder: string | null;
   /** This labeler's answers so far, by fence. */
-  given: Map<number, 'accepted' | 'surplus'>;
+  given: Map<number, GivenAnswer>;
+}
+
+interface GivenAnswer {
+  outcome: 'accepted' | 'surplus';
+  /** Null: skipped. */
+  label: string | null;
 }
 
 interface TakenAnswer {
@@ -81,16 +88,22 @@ function judge(answer: Answer, task: LockedTask | undefined, batch: LockedBatch,
   if (task === undefined) return { kind: 'refused', reason: 'unknown-task' };
   const before = task.given.get(answer.fence);
   // sent back meanwhile: that answer counts no more
-  if (before === 'accepted' && answer.fence < task.fence) return { kind: 'refused', reason: 'stale-fence' };
-  if (before !== undefined) return { kind: before, fresh: false };
+  if (before?.outcome === 'accepted' && answer.fence < task.fence) return { kind: 'refused', reason: 'stale-fence' };
+  if (before?.label === labelIn(answer)) return { kind: before.outcome, fresh: false };
   if (batch.closed) return { kind: 'refused', reason: 'batch-closed' };
   if (!isKnown(answer, batch)) return { kind: 'refused', reason: 'unknown-label' };
+  // a fence is good for one answer; whoever thinks better of it leases the task again once it is sent back
+  if (before !== undefined) return { kind: 'refused', reason: 'stale-fence' };
   if (task.status !== 'open') {
     const wasLeased = answer.fence >= 1 && answer.fence <= task.fence && task.annotator !== labeler;
     return wasLeased ? { kind: 'surplus', fresh: true } : { kind: 'refused', reason: 'stale-fence' };
   }
   if (answer.fence !== task.fence || task.holder !== labeler) return { kind: 'refused', reason: 'stale-fence' };
   return { kind: 'accepted', fresh: true };
+}
+
+function labelIn(answer: Answer): string | null {
+  return answer.skip === true ? null : (answer.label ?? null);
 }
 
 function isKnown(answer: Answer, batch: LockedBatch): boolean {
@@ -104,8 +117,8 @@ function isKnown(answer: Answer, batch: LockedBatch): boolean {
 
 // what is taken shows at once: the same task may be named twice in one request
 function take(answer: Answer, task: LockedTask, outcome: 'accepted' | 'surplus'): TakenAnswer {
-  const label = answer.skip === true ? null : (answer.label ?? null);
-  task.given.set(answer.fence, outcome);
+  const label = labelIn(answer);
+  task.given.set(answer.fence, { outcome, label });
   if (outcome === 'accepted') task.status = label === null ? 'skipped' : 'labelled';
   return { id: newId('ann'), task: answer.taskId, fence: answer.fence, label, outcome };
 }
@@ -135,12 +148,10 @@ async function lockTasks(tx: Tx, request: AnnotateRequest): Promise<Map<string, 
       order by position for update`,
   );
   // a statement of its own, to see the leases as they are under the locks
-  const found = await rows<
-    Omit<LockedTask, 'given'> & { id: string; given: [number, 'accepted' | 'surplus'][] | null }
-  >(
+  const found = await rows<Omit<LockedTask, 'given'> & { id: string; given: [number, GivenAnswer][] | null }>(
     tx,
     sql`select t.id, t.status, t.fence, t.annotator, l.labeler as holder,
-        (select jsonb_agg(jsonb_build_array(a.fence, a.outcome)) from annotation a
+        (select jsonb_agg(jsonb_build_array(a.fence, jsonb_build_object('outcome', a.outcome, 'label', a.label))) from annotation a
           where a.task = t.id and a.annotator = ${request.labeler}) as given
       from label_task t left join lease l on l.task = t.id and l.fence = t.fence
       where t.batch = ${request.batch} and t.id in (select jsonb_array_elements_text(${ids}))`,

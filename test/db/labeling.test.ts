@@ -123,6 +123,32 @@ describe('annotate', () => {
     expect(await count(base.db, 'annotation', sql`task = ${task!.taskId}`)).toBe(1);
   });
 
+  it('takes one answer per fence: another label is refused, also in one call, and the first one stays', async () => {
+    const { batch } = await makeBatch(base.db, 2);
+    const [one, two] = await lease(batch, 'kim', 2);
+    await answer(batch, 'kim', one!.taskId, 1, 'a');
+    const stale = { accepted: 0, surplus: 0, refused: [{ taskId: one!.taskId, reason: 'stale-fence' }] };
+    expect(await answer(batch, 'kim', one!.taskId, 1, 'b')).toEqual(stale);
+    const skip = { taskId: one!.taskId, fence: 1, skip: true } as const;
+    expect(await annotate(base.db, { project, batch, labeler: 'kim', answers: [skip] })).toEqual(stale);
+    const twice = ['b', 'a', 'b'].map((label) => ({ taskId: two!.taskId, fence: 1, label }));
+    expect(await annotate(base.db, { project, batch, labeler: 'kim', answers: twice })).toEqual({
+      accepted: 2,
+      surplus: 0,
+      refused: [{ taskId: two!.taskId, reason: 'stale-fence' }],
+    });
+    expect(
+      await ask(
+        base.db,
+        sql`select t.label, a.label as raw from label_task t join annotation a on a.task = t.id
+        where t.batch = ${batch} order by t.position`,
+      ),
+    ).toEqual([
+      { label: 'a', raw: 'a' },
+      { label: 'b', raw: 'b' },
+    ]);
+  });
+
   it('takes an answer after its lease expired when nobody else took the task', async () => {
     const { batch } = await makeBatch(base.db, 1);
     const [task] = await lease(batch, 'kim', 1);
@@ -139,7 +165,7 @@ describe('annotate', () => {
     await lease(batch, 'lee', 1);
     await answer(batch, 'lee', task!.taskId, 2, 'b');
     expect((await answer(batch, 'kim', task!.taskId, 1)).surplus).toBe(1);
-    expect((await answer(batch, 'kim', task!.taskId, 1)).surplus).toBe(1);
+    expect((await answer(batch, 'kim', task!.taskId, 1, 'b')).refused).toMatchObject([{ reason: 'stale-fence' }]);
     expect(await ask(base.db, sql`select label, annotator from label_task where id = ${task!.taskId}`)).toEqual([
       { label: 'b', annotator: 'lee' },
     ]);
