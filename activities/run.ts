@@ -3,7 +3,7 @@ import { Context } from '@temporalio/activity';
 import type { Db } from '../db/client.js';
 import { inTransaction } from '../db/client.js';
 import { appendAudit } from '../db/audit.js';
-import { closeRun as writeEnd, openRun, runSpecification, setRunPlan } from '../db/run.js';
+import { closeRun as writeEnd, openRun, requireOwnRun, runSpecification, setRunPlan } from '../db/run.js';
 import type { FailureName } from '../domain/failures.js';
 import { Failure } from '../domain/failures.js';
 import type { Json } from '../domain/json.js';
@@ -36,7 +36,10 @@ export interface RefusalInput {
 
 export function createRunActivities({ db, kick }: { db: Db; kick: () => void }) {
   return {
-    /** Idempotent by the run's id or, without one, by the workflow's id. Throws `RunLive`, `NotFound`, `InvalidRequest`. */
+    /**
+     * Idempotent by the run's id or, without one, by the workflow's id. Throws `RunLive`, `RunEnded`, `NotFound`,
+     * `InvalidRequest`.
+     */
     async beginRun(input: {
       pipeline: string;
       project: string;
@@ -46,6 +49,7 @@ export function createRunActivities({ db, kick }: { db: Db; kick: () => void }) 
       if (typeof input.pipeline !== 'string') throw new Failure('InvalidRequest', 'the input needs a pipeline');
       const { workflowId = '', runId = '' } = Context.current().info.workflowExecution ?? {};
       return inTransaction(db, async (tx) => {
+        if (input.run !== undefined) await requireOwnRun(tx, input.run, workflowId);
         const run =
           input.run ??
           (
@@ -69,11 +73,13 @@ export function createRunActivities({ db, kick }: { db: Db; kick: () => void }) 
       });
     },
 
-    /** Writes the end and tells the loop, in one transaction; a second call changes nothing. */
+    /** Writes the end and tells the loop, in one transaction; a second call changes nothing, nor does one for another workflow's run. */
     async closeRun(input: CloseRunInput): Promise<void> {
+      const { workflowId = '' } = Context.current().info.workflowExecution ?? {};
       await inTransaction(db, (tx) =>
         writeEnd(tx, {
           run: input.run,
+          workflowId,
           status: input.status,
           failure: input.failure,
           ...(input.verdict ? { verdict: input.verdict } : {}),

@@ -1,4 +1,4 @@
-// Runs: opened by one function, closed by one function (DESIGN §3b.2). Lock order: pipeline, run, batch, audit.
+// Runs: opened by one function, closed by one function (architecture, rule 2). Lock order: pipeline, run, batch, audit.
 import { sql } from 'drizzle-orm';
 import { createHash } from 'node:crypto';
 import type { Digest } from '../domain/artifact.js';
@@ -44,6 +44,8 @@ export interface RunEnd {
   status: 'succeeded' | 'rejected' | 'failed' | 'cancelled';
   failure: RunFailure | null;
   verdict?: Verdict;
+  /** Who ends it, where that is a workflow: another's run stays as it is. */
+  workflowId?: string;
 }
 
 interface PipelineRow {
@@ -191,6 +193,15 @@ export async function runSpecification(
   return { context: { run, project, pipeline: name, number }, ...rest };
 }
 
+/**
+ * Whether this workflow may execute this run: it is the run's own, and the run lives.
+ * @throws Failure `NotFound`, `RunEnded`
+ */
+export async function requireOwnRun(tx: Tx, run: string, workflowId: string): Promise<void> {
+  const { workflowId: owner } = await lockLive(tx, run);
+  if (owner !== workflowId) throw new Failure('NotFound', `there is no run ${run} of the workflow ${workflowId}`);
+}
+
 /** Pins provider, threads and versions; the first writer wins. Gives what stands. @throws Failure `NotFound` */
 export async function pinRun(tx: Tx, run: string, pins: Json): Promise<Json> {
   const stands = await row<{ pinned: Json }>(
@@ -262,6 +273,7 @@ async function closeOnce(tx: Tx, end: RunEnd): Promise<void> {
     sql`update run r set status = ${status}, failure = ${json(failure)}, waiting = null, stage = null,
         verdict = coalesce(${json(end.verdict)}, verdict), finished_at = clock_timestamp()
       from pipeline p where p.id = r.pipeline and r.id = ${run} and r.finished_at is null
+        and r.workflow_id = coalesce(${end.workflowId ?? null}, r.workflow_id)
       returning r.project, p.name as pipeline, r.number`,
   );
   if (closed === null) {
@@ -323,7 +335,7 @@ async function noteCancel(
   return { workflowId: live.workflowId };
 }
 
-/** sha256 over what a model's bytes depend on, of all that a document says (DESIGN §3b.9). */
+/** sha256 over what a model's bytes depend on, of all that a document says (architecture, rule 9). */
 export function contentDigest(document: PipelineDocument): Digest {
   const { dataset, features, split, trainers } = document;
   const { key, label, task } = dataset;

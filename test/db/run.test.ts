@@ -15,6 +15,7 @@ import {
   openRun,
   pinRun,
   requestCancel,
+  requireOwnRun,
   runSpecification,
   runView,
   setRunPlan,
@@ -297,6 +298,19 @@ describe('runView', () => {
     expect(await count(base.db, 'event', sql`run = ${run.id} and type = 'run.cancelling'`)).toBe(1);
     const other = requestCancel(base.db, { project: 'other', run: run.id, by: 'kim' });
     expect(await failureOf(other)).toBe('NotFound');
+  });
+});
+
+describe('requireOwnRun', () => {
+  it('lets a workflow execute its own living run only', async () => {
+    const run = await makeRun(base.db);
+    await requireOwnRun(base.db, run.id, run.workflowId);
+    expect(await failureOf(requireOwnRun(base.db, run.id, 'stranger'))).toBe('NotFound');
+    expect(await failureOf(requireOwnRun(base.db, 'run_none', 'stranger'))).toBe('NotFound');
+    await closeRun(base.db, { run: run.id, status: 'failed', failure: null, workflowId: 'stranger' });
+    await requireOwnRun(base.db, run.id, run.workflowId);
+    await closeRun(base.db, { run: run.id, status: 'cancelled', failure: null });
+    expect(await failureOf(requireOwnRun(base.db, run.id, run.workflowId))).toBe('RunEnded');
   });
 });
 

@@ -82,5 +82,10 @@ describe.concurrent('with nothing but a Temporal client', { timeout: 120_000 }, 
       client.workflow.execute('trainingRun', { taskQueue: 'flow', workflowId, args: [input] }).catch(failureOf);
     expect(await failed('nobody', { pipeline: 'nobody' })).toBe('NotFound');
     expect(await failed('nothing', {})).toBe('InvalidRequest');
+    await post(system, pipeline('owned', { approval }), rows(60));
+    const run = await open(system, 'owned');
+    await waitsFor(system, run, 'approval');
+    expect(await failed('stranger', { pipeline: 'owned', run })).toBe('NotFound');
+    expect(await system.sql(`select status from run where id = $1`, [run])).toEqual([{ status: 'waiting' }]);
   });
 });
