@@ -1,4 +1,4 @@
-// Steps are recorded here and nowhere else: one interceptor in the activity's own process (DESIGN §3b.3).
+// Steps are recorded here and nowhere else: one interceptor in the activity's own process (architecture, rule 3).
 // Before: fence + 1, and the stored result if the step is finished already. After: result, status and event in one statement.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { mkdir, stat, writeFile } from 'node:fs/promises';
@@ -89,7 +89,7 @@ interface RecorderDeps {
   worker: string;
 }
 
-/** Waits while `$PERENNIAL_HOME/hold/<step>.<point>` exists, having made it; only where a test asked for that (DESIGN §11). */
+/** Waits while `$PERENNIAL_HOME/hold/<step>.<point>` exists, having made it; only where a test asked for that (architecture: Faults). */
 export async function holdPoint(config: Pick<Config, 'hold' | 'home'>, step: string, point: string): Promise<void> {
   if (config.hold?.step !== step || config.hold.point !== point) return;
   const file = join(config.home, 'hold', `${step}.${point}`);

@@ -1,5 +1,5 @@
 // DuckDB as the engine over Parquet files: one in-memory instance per process, at most two queries at once, no extensions.
-// `exact` work runs on a second instance with one thread, where sums repeat to the last bit (DESIGN §3b.9).
+// `exact` work runs on a second instance with one thread, where sums repeat to the last bit (architecture, rule 9).
 import { type DuckDBConnection, DuckDBInstance, type DuckDBValue } from '@duckdb/node-api';
 import { mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,5 +1,5 @@
 // Rows of any accepted format become one Parquet file in which every cell is text and a missing cell is NULL.
-// What the cells mean is decided later, in `validate`; here syntax and keys are checked (DESIGN §7 "Rows").
+// What the cells mean is decided later, in `validate`; here syntax and keys are checked (architecture: Data and learning).
 import { randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';

@@ -1,9 +1,10 @@
-// Decisions of people (DESIGN §3b.5): an Update of the workflow with five seconds to answer, else its Signal by outbox.
+// Decisions of people (architecture, rule 5): an Update of the workflow with five seconds to answer, else its Signal by outbox.
 import { inTransaction, type Tx } from '../db/client.js';
-import { readIdempotent, storeIdempotent } from '../db/idempotency.js';
+import { claimIdempotent, storeIdempotent } from '../db/idempotency.js';
 import { enqueue } from '../db/outbox.js';
 import { Failure } from '../domain/failures.js';
-import type { Json } from '../domain/json.js';
+import { canonicalJson, type Json } from '../domain/json.js';
+import { sha256Of } from './body.js';
 import type { ApiDeps } from './deps.js';
 import type { Answer, ApiRequest } from './endpoint.js';
 import { auditBehalf, type Actor } from './identity.js';
@@ -26,10 +27,19 @@ export interface Decision {
   standing(tx: Tx): Promise<object | null>;
 }
 
-/** Idempotency-Key, body and answer of a decision belong together even before the workflow has answered. */
-async function remembered(request: ApiRequest, deps: ApiDeps): Promise<Answer | null> {
-  if (request.key === null) return null;
-  const kept = await readIdempotent(deps.db, idempotencyKeyOf(request, request.key));
+/**
+ * The key is the decision's id, of which a workflow knows one payload: so it belongs to one person, target and body, also
+ * where two people send the same. An id that was made of the decision can be nobody's key either.
+ */
+function decisionKey(request: ApiRequest, { decisionId, workflowId }: Decision) {
+  const sent = idempotencyKeyOf(request, decisionId);
+  const content = request.key === null ? [] : [request.identity.subject, sent.route, request.bodyDigest];
+  return { ...sent, subject: '*', route: `decide ${workflowId}`, bodyDigest: sha256Of(canonicalJson(content)) };
+}
+
+/** Key and body belong together before the workflow is asked: its answer may come by a Signal only. */
+async function remembered(request: ApiRequest, deps: ApiDeps, decision: Decision): Promise<Answer | null> {
+  const kept = await claimIdempotent(deps.db, decisionKey(request, decision));
   return kept && { status: kept.status, body: kept.body, headers: { 'idempotent-replay': 'true' } };
 }
 
@@ -39,9 +49,8 @@ async function answered(request: ApiRequest, deps: ApiDeps, decision: Decision, 
     throw new Failure('IdempotencyKeyReused', `this key stands for the decision ${decided}`);
   }
   const answer = { status: 200, body: JSON.parse(JSON.stringify(body)) as Json };
-  const { key } = request;
   await inTransaction(deps.db, async (tx) => {
-    if (key !== null) await storeIdempotent(tx, idempotencyKeyOf(request, key), answer);
+    if (request.key !== null) await storeIdempotent(tx, decisionKey(request, decision), answer);
     await auditBehalf(tx, request.identity.project, decision.actor, 'decision', decision.subject);
   });
   return answer;
@@ -64,7 +73,7 @@ async function fallBack(request: ApiRequest, deps: ApiDeps, decision: Decision):
 }
 
 export async function decide(request: ApiRequest, deps: ApiDeps, decision: Decision): Promise<Answer> {
-  const kept = await remembered(request, deps);
+  const kept = await remembered(request, deps, decision);
   if (kept) return kept;
   const standing = await inTransaction(deps.db, decision.standing);
   if (standing) return answered(request, deps, decision, standing);

@@ -1,4 +1,4 @@
-// In whose name something is done (DESIGN §3b.12).
+// In whose name something is done (architecture, rule 12).
 import { appendAudit } from '../db/audit.js';
 import type { Tx } from '../db/client.js';
 import { Failure } from '../domain/failures.js';

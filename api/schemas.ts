@@ -28,7 +28,7 @@ export const reasonSchema = z.string().max(2_000, { error: 'has more than 2000 c
 
 export const momentSchema = z.string().openapi({ format: 'date-time' });
 
-/** Who acts (DESIGN §3b.12): with a token its subject, which an admin may replace by `onBehalfOf`. */
+/** Who acts (architecture, rule 12): with a token its subject, which an admin may replace by `onBehalfOf`. */
 export const actorFields = { by: personSchema.optional(), onBehalfOf: personSchema.optional() };
 
 const number = (least: number, most: number) =>

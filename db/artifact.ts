@@ -1,5 +1,5 @@
-// Rows of artifacts (DESIGN §3b.8): who may delete bytes, and when. Files are the store's; this is the book about them.
-import { sql } from 'drizzle-orm';
+// Rows of artifacts (architecture, rule 8): who may delete bytes, and when. Files are the store's; this is the book about them.
+import { sql, type SQL } from 'drizzle-orm';
 import type { ArtifactRef, Digest } from '../domain/artifact.js';
 import { DatabaseFault, inTransaction, json, row, rows, type Db, type Tx } from './client.js';
 
@@ -55,6 +55,39 @@ export async function artifactRow(tx: Tx, digest: Digest): Promise<ArtifactRef |
     sql`select digest, size_bytes::float8 as "sizeBytes", media_type as "mediaType"
       from artifact where digest = ${digest}`,
   );
+}
+
+/** The row of an artifact that something of the project refers to, or null: for nobody else are its bytes. */
+export async function artifactOf(tx: Tx, project: string, digest: Digest): Promise<ArtifactRef | null> {
+  return row<ArtifactRef>(
+    tx,
+    sql`select digest, size_bytes::float8 as "sizeBytes", media_type as "mediaType"
+      from artifact a where digest = ${digest} and (
+        exists (select 1 from ingest i join dataset d on d.id = i.dataset
+          where i.artifact = a.digest and d.project = ${project})
+        or exists (select 1 from dataset_version v join dataset d on d.id = v.dataset
+          where (v.profile = a.digest or v.quarantine = a.digest) and d.project = ${project})
+        or exists (select 1 from run r where r.evaluation = a.digest and r.project = ${project})
+        or exists (select 1 from step s join run r on r.id = s.run
+          where s.checkpoint = a.digest and r.project = ${project})
+        or exists (select 1 from model_version v join model m on m.id = v.model
+          where v.card = a.digest and m.project = ${project})
+        or exists (select 1 from model_file f join model m on m.id = f.model
+          where f.digest = a.digest and m.project = ${project})
+        or exists (select 1 from artifact_reference f where f.digest = a.digest and ${ownedBy(project)}))`,
+  );
+}
+
+// owners name what they are: a version of a dataset, a step of a workflow, the quarantine of a run
+function ownedBy(project: string): SQL {
+  const step = sql`regexp_match(f.owner, '^step:(.*)/([^/]*)/([^/]*)$')`;
+  return sql`(
+    exists (select 1 from dataset d where d.project = ${project}
+      and d.id = substring(f.owner from '^dataset:([^/]+)/'))
+    or exists (select 1 from run r where r.project = ${project}
+      and r.id = substring(f.owner from '^(?:quarantine:|step:)(run_[0-9a-z]+)'))
+    or exists (select 1 from step s join run r on r.id = s.run where r.project = ${project}
+      and s.workflow_id = (${step})[1] and s.workflow_run_id = (${step})[2] and s.activity_id = (${step})[3]))`;
 }
 
 /** The owner of what a step needs until its run ends. */

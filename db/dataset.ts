@@ -1,4 +1,4 @@
-// Datasets: arrivals of rows and frozen versions, both numbered under the dataset's row lock (DESIGN §3b.4).
+// Datasets: arrivals of rows and frozen versions, both numbered under the dataset's row lock (architecture, rule 4).
 import { sql } from 'drizzle-orm';
 import type { Digest } from '../domain/artifact.js';
 import type { Format, LabelSource, Schema, Task, Watermark } from '../domain/dataset.js';

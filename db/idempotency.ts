@@ -1,4 +1,4 @@
-// Idempotency keys (DESIGN §3b.1): the same key and body give the same answer, committed with the work itself.
+// Idempotency keys (architecture, rule 1): the same key and body give the same answer, committed with the work itself.
 import { sql } from 'drizzle-orm';
 import { Failure } from '../domain/failures.js';
 import type { Json } from '../domain/json.js';
@@ -43,6 +43,18 @@ export async function withIdempotency(
     const made = await work(inner);
     await writeAnswer(inner, key, made);
     return { ...made, replayed: false };
+  });
+}
+
+/**
+ * Notes the key with its body before anything is done elsewhere. The stored answer, or null when the request is to be
+ * executed.
+ * @throws Failure `IdempotencyKeyReused`
+ */
+export async function claimIdempotent(tx: Tx, key: IdempotencyKey): Promise<Answer | null> {
+  return atomically(tx, async (inner) => {
+    await insertKey(inner, key);
+    return answerIn(key, await mustRow<StoredKey>(inner, stored(key)));
   });
 }
 

@@ -1,4 +1,4 @@
-// Steps of a run (DESIGN §3b.3): each attempt raises the fence, and only the last one may write. One statement each,
+// Steps of a run (architecture, rule 3): each attempt raises the fence, and only the last one may write. One statement each,
 // since all of it is overhead; the run's row is locked first, because closeRun locks in that order too.
 import { sql, type SQL } from 'drizzle-orm';
 import { isDigest, type Digest } from '../domain/artifact.js';

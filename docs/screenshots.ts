@@ -61,7 +61,7 @@ async function photograph(page: Page, { name, url, text, tab, height }: Picture)
   await page.goto(url, { waitUntil: 'domcontentloaded' });
   if (tab !== undefined) await page.getByText(tab, { exact: true }).first().click({ timeout: 60_000 });
   // Current details are shown inside a frame.
-  const place = tab === undefined ? page : page.frameLocator('iframe');
+  const place = tab === undefined ? page : page.frameLocator('#user-metadata-current-details');
   await place.getByText(text).first().waitFor({ timeout: 60_000 });
   // The UI polls, so the network may never be idle.
   await page.waitForLoadState('networkidle', { timeout: 3_000 }).catch(() => undefined);

@@ -56,7 +56,7 @@ function malformed(decision: ApprovalDecision): string | null {
 }
 
 /**
- * The one rule for decisions on approvals (DESIGN §3b.5), for Update, Signal and row alike. `waiting` null: nothing waits.
+ * The one rule for decisions on approvals (architecture, rule 5), for Update, Signal and row alike. `waiting` null: nothing waits.
  * A repeat gets the first answer; an approval that is over or another digest than the one that waits is refused.
  */
 export function decideOnApproval(waiting: WaitingApproval | null, decision: ApprovalDecision): ApprovalOutcome {

@@ -12,7 +12,7 @@ export function isDecisionId(id: unknown): id is string {
 
 /**
  * `apr_…/1/approve/kim/sha256:…`: equal for the same decision of the same person on the same thing in the same round,
- * different for any other (CONTRACT §3, Idempotency-Key). Serves as Temporal's update id too.
+ * different for any other (docs/openapi.json, Idempotency-Key). Serves as Temporal's update id too.
  */
 export function decisionIdOf(decision: {
   /** Id of the approval, batch or model. */

@@ -1,4 +1,4 @@
-// The fields of a pipeline document (CONTRACT §2) as one table: names, ranges, defaults, and the words that are not built yet.
+// The fields of a pipeline document (docs/pipeline.md) as one table: names, ranges, defaults, and the words that are not built yet.
 import { cronAliases, cronFault } from './cron.js';
 import { columnTypes, tasks } from './dataset.js';
 import type { FieldFault } from './failures.js';

@@ -1,4 +1,4 @@
-// A pipeline document from JSON (CONTRACT §2): all faults at once, or the document with every default filled in.
+// A pipeline document from JSON (docs/pipeline.md): all faults at once, or the document with every default filled in.
 // The fields themselves are one table in document-fields.ts; here is what depends on two of them, and a run's overrides.
 import { readDocument, type ReadDocument } from './document-fields.js';
 import type { FieldFault } from './failures.js';

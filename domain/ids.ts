@@ -7,7 +7,7 @@ export const workflowIds = {
   trigger: (project: string, pipeline: string) => `trigger/${project}/${pipeline}`,
 } as const;
 
-/** Search attributes, all keywords (DESIGN §5). */
+/** Search attributes, all keywords (architecture: Workflows). */
 export const searchAttributes = [
   'PerennialProject',
   'PerennialPipeline',

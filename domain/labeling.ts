@@ -75,7 +75,7 @@ function malformed(decision: BatchDecision): string | null {
 }
 
 /**
- * The one rule for decisions on label batches (DESIGN §3b.6). `status` of an applied one is what the batch becomes:
+ * The one rule for decisions on label batches (architecture, rule 6). `status` of an applied one is what the batch becomes:
  * `accept` needs every task answered, `close` takes what there is, `send-back` opens it again.
  */
 export function decideOnBatch<A extends { decisionId: string }>(

@@ -3,7 +3,7 @@
 import type { PipelineDocument } from './pipeline.js';
 import { formatDuration } from './duration.js';
 
-/** What Postgres says about a pipeline: everything a loop may hold (DESIGN §3b.11). Times are ISO 8601. */
+/** What Postgres says about a pipeline: everything a loop may hold (architecture, rule 11). Times are ISO 8601. */
 export interface LoopFacts {
   project: string;
   pipeline: string;

@@ -11,7 +11,7 @@ export interface NumberInput {
   part: DatePart | null;
 }
 
-/** DESIGN §7 "Signature": what the ONNX file takes and gives, in order. */
+/** architecture: Data and learning: what the ONNX file takes and gives, in order. */
 export interface Signature {
   num: NumberInput[];
   cat: string[];
@@ -91,7 +91,7 @@ export type TrainerType = (typeof trainerTypes)[number];
 export const providers = ['cpu', 'cuda'] as const;
 export type Provider = (typeof providers)[number];
 
-/** `spec.json` of a trainer child (DESIGN §7): all it knows. Paths are local files, verified by the parent. */
+/** `spec.json` of a trainer child (architecture: Data and learning): all it knows. Paths are local files, verified by the parent. */
 export interface TrainSpec {
   trainer: TrainerType;
   task: Task;

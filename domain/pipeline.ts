@@ -1,4 +1,4 @@
-// The pipeline document (CONTRACT §2) after parsing: every default filled in, durations in milliseconds.
+// The pipeline document (docs/pipeline.md) after parsing: every default filled in, durations in milliseconds.
 import type { ColumnType, Task } from './dataset.js';
 import type { Strategy } from './labeling.js';
 import type { TrainerType } from './model.js';

@@ -82,7 +82,7 @@ function modelNodes(document: PipelineDocument, before: string[]): PlanNode[] {
 }
 
 /**
- * The nodes of a run in an order in which they can be executed (DESIGN §2 "plan"). Equal documents give equal plans.
+ * The nodes of a run in an order in which they can be executed (glossary: plan). Equal documents give equal plans.
  * A node's `after` names everything whose result it takes; skipped nodes have none to give.
  * `train` nodes with pool `auto` carry queue `cpu`: ask `trainQueue` once the width is known.
  */

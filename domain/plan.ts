@@ -1,4 +1,4 @@
-// What a run executes: a list of nodes, made from the document by one pure function (DESIGN §2 "plan").
+// What a run executes: a list of nodes, made from the document by one pure function (glossary: plan).
 import type { Queue } from './queues.js';
 
 /** `activity`: one activity of that name; `people`: the workflow waits for a decision or for labels. */

@@ -1,4 +1,4 @@
-// Task queues: one per pool of workers (DESIGN §6).
+// Task queues: one per pool of workers (architecture: Queues and pools).
 
 export const queues = ['flow', 'cpu', 'gpu'] as const;
 export type Queue = (typeof queues)[number];

@@ -61,7 +61,7 @@ export interface RunContext {
 }
 
 /**
- * Input of an activity that is a step: the interceptor records it under `node` (DESIGN §3b.3).
+ * Input of an activity that is a step: the interceptor records it under `node` (architecture, rule 3).
  * `inputs` holds the results of the nodes it comes after, by node name: digests and counts, never rows.
  */
 export interface StepInput {

@@ -1,4 +1,4 @@
-// What a model takes: chosen from the schema by `features`, and filled from JSON rows (DESIGN §7 "Signature").
+// What a model takes: chosen from the schema by `features`, and filled from JSON rows (architecture: Data and learning).
 import type { Schema } from './dataset.js';
 import { datePart, parseDate } from './dates.js';
 import type { FieldFault } from './failures.js';

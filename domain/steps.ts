@@ -33,7 +33,7 @@ export interface ProfileResult extends StepResultBase {
 export type ValidateResult =
   | (StepResultBase & {
       kind: 'ok';
-      /** Id of the dataset version (DESIGN §3b.9). */
+      /** Id of the dataset version (architecture, rule 9). */
       dataset: Digest;
       /** The one Parquet file of it: typed columns, ordered by key. */
       file: Digest;

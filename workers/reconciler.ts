@@ -1,4 +1,4 @@
-// Mends what was lost between Postgres and Temporal (DESIGN §3b.11): every pipeline has its loop, every live run and
+// Mends what was lost between Postgres and Temporal (architecture, rule 11): every pipeline has its loop, every live run and
 // batch an open workflow. What has none is started again (loops) or closed as failed with `WorkflowLost`.
 import { isGrpcServiceError, WorkflowNotFoundError } from '@temporalio/client';
 import { inTransaction } from '../db/client.js';

@@ -57,7 +57,7 @@ function listen(): void {
   process.on('SIGTERM', () => (control.stopping = true));
 }
 
-/** Tests only: wait in the middle of training until the hold file is removed (DESIGN §11). */
+/** Tests only: wait in the middle of training until the hold file is removed (architecture: Faults). */
 function holdFile(spec: TrainSpec): string | null {
   const wanted = process.env['NODE_ENV'] === 'test' && process.env['PERENNIAL_HOLD'] === 'train:middle';
   const home = process.env['PERENNIAL_HOME'];

@@ -26,7 +26,7 @@ import { noteRefusal } from './refusal.js';
 
 const reminderShares = [0.5, 0.9] as const;
 const mostEvents = 2_000;
-/** DESIGN §5: a run of the workflow takes at most 2,000 updates; long before that it starts afresh. */
+/** architecture: Workflows: a run of the workflow takes at most 2,000 updates; long before that it starts afresh. */
 const mostDecisions = 500;
 
 interface State {

@@ -1,4 +1,4 @@
-// The one table of queues, timeouts and retries: how workflows call activities (DESIGN §5).
+// The one table of queues, timeouts and retries: how workflows call activities (architecture: Workflows).
 import { type ActivityOptions, proxyActivities } from '@temporalio/workflow';
 import type { FlowActivities } from '../activities/index.js';
 import type { Json } from '../domain/json.js';

@@ -125,7 +125,7 @@ async function executeNode(
   return result;
 }
 
-/** `auto` is settled once the width of the features is known (DESIGN §6). */
+/** `auto` is settled once the width of the features is known (architecture: Queues and pools). */
 function queueOfTraining(run: BeginRunResult, node: PlanNode, inputs: Record<string, Json>): 'cpu' | 'gpu' {
   const trainer = run.document.trainers[node.candidate];
   const featurize = inputs['featurize'] as { train: { width: number }; outputs?: number } | undefined;

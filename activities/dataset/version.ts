@@ -16,7 +16,7 @@ import type { RawWatermark } from './extract.js';
 /** Labels in one statement. */
 const labelsAtOnce = 10_000;
 
-/** Id of a version's content: sha256 of RFC 8785 `{schema, files: [{sha256, rows}]}` (DESIGN §3b.9). */
+/** Id of a version's content: sha256 of RFC 8785 `{schema, files: [{sha256, rows}]}` (architecture, rule 9). */
 export function versionId(schema: Schema, files: { digest: Digest; rows: number }[]): Digest {
   const content = { schema, files: files.map(({ digest, rows }) => ({ sha256: digest, rows })) };
   return digestOf(Buffer.from(canonicalJson(content), 'utf8'));

@@ -31,7 +31,7 @@ interface VersionFile {
   mediaType: string;
 }
 
-/** Digest of a version: sha256 of the RFC 8785 list of what may be served (DESIGN §7 Registry). */
+/** Digest of a version: sha256 of the RFC 8785 list of what may be served (architecture: Data and learning). */
 export function versionDigest(files: VersionFile[]): Digest {
   const list = files
     .map(({ path, digest, sizeBytes }) => ({ path, digest, sizeBytes }))
@@ -108,7 +108,7 @@ async function gitCommit(): Promise<string | null> {
   }
 }
 
-/** What a version holds besides its files: DESIGN §7 Registry, "the eight kinds". */
+/** What a version holds besides its files: architecture: Data and learning, "the eight kinds". */
 async function eightKinds(
   input: StepInput,
   specification: Awaited<ReturnType<typeof runSpecification>>,

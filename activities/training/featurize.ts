@@ -1,5 +1,5 @@
 // featurize: fits the features on the training part and makes the matrices that trainers read, computed by the very ONNX
-// nodes that are served. What comes out is checked before anybody trains on it (DESIGN §7 "Processed data").
+// nodes that are served. What comes out is checked before anybody trains on it (architecture: Data and learning).
 import type { Scorer, TensorValue } from '../../adapters/child.js';
 import { type InputRows, readInputs } from '../../adapters/inputs.js';
 import { type Duck, sqlLiteral } from '../../adapters/duckdb.js';

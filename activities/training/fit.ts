@@ -1,4 +1,4 @@
-// Statistics of the features, fitted on the training part alone, in key order and on one thread (DESIGN §3b.9).
+// Statistics of the features, fitted on the training part alone, in key order and on one thread (architecture, rule 9).
 import { numberInputCell, partRows } from '../../adapters/inputs.js';
 import { type DuckSession, identifier } from '../../adapters/duckdb.js';
 import type { Schema } from '../../domain/dataset.js';

@@ -109,7 +109,7 @@ async function makeSpec(deps: TrainDeps, input: StepInput): Promise<{ spec: Trai
   return { spec, epochs: Number(trainer.params['epochs'] ?? 0) };
 }
 
-/** Everything that the final bytes depend on (DESIGN §3b.9), and no time, name, number or path. */
+/** Everything that the final bytes depend on (architecture, rule 9), and no time, name, number or path. */
 function inputsDigest(spec: TrainSpec, input: StepInput): Digest {
   const { train: matrix } = input.inputs['featurize'] as unknown as FeaturizeResult;
   const { trainer, task, params, seed, rows, width, outputs, provider, threads } = spec;

@@ -1,4 +1,4 @@
-// The artifact store: bytes by their sha256 (DESIGN §3b.8). Drivers hold bytes, Postgres holds the row of each artifact;
+// The artifact store: bytes by their sha256 (architecture, rule 8). Drivers hold bytes, Postgres holds the row of each artifact;
 // a put touches the row first, places the file, and looks at the file again under the row's lock.
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
