@@ -1,4 +1,4 @@
-// What must hold after a run that was disturbed (DESIGN §9): read from Postgres, Temporal and the API, not from our code's word.
+// What must hold after a run that was disturbed (architecture): read from Postgres, Temporal and the API, not from our code's word.
 import { connectTemporal } from '../../adapters/temporal.js';
 import { createDb } from '../../db/client.js';
 import { verifyAudit } from '../../db/audit.js';

@@ -60,14 +60,14 @@ function table(outcomes: Outcome[]): string {
 async function main(): Promise<number> {
   const wanted = chosen();
   const startedAt = performance.now();
-  const reference = await undisturbed();
-  console.log(`undisturbed: ${reference}; ${wanted.length} pairs`);
+  let reference: string | null = null;
   const outcomes: Outcome[] = [];
   for (const step of steps) {
     const own = wanted.filter((pair) => pair.step === step);
     if (own.length === 0) continue;
     const scene = await openScene(step);
     try {
+      if (reference === null) console.log(`undisturbed: ${(reference = await undisturbed(scene))}`);
       for (const pair of own) {
         const outcome = await killPair(scene, pair, reference);
         outcomes.push(outcome);

@@ -1,8 +1,8 @@
 // What the fault tests run: iris with hidden labels, ten of them asked of a person, trained on the gpu queue, approved by hand.
 // Each pipeline has a name of its own and the same rows, so all of them end in the same bytes.
 import { createHash } from 'node:crypto';
-import { readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { partOf } from '../../activities/dataset/split.js';
 import { projectRoot } from '../../adapters/paths.js';
 import { attendRun, must } from '../support/person.js';
@@ -62,14 +62,16 @@ export async function openRun({ system, source }: Scene, name: string): Promise<
   return id;
 }
 
-/** Holds off: steps pass. */
+/** Lets go of the attempt that is held now. */
 export async function letPass({ hold }: Scene): Promise<void> {
   if (hold === null) return;
   await rm(hold, { force: true });
 }
 
+/** From now on attempts of the step are not held. */
 export async function markDone(hold: string): Promise<void> {
-  await writeFile(`${hold}.done`, '').catch(() => undefined);
+  await mkdir(dirname(hold), { recursive: true });
+  await writeFile(`${hold}.done`, '');
 }
 
 /** sha256 of the served model, which its ETag must say too. */
@@ -85,14 +87,9 @@ export async function servedDigest(system: TestSystem, model: string): Promise<s
 }
 
 /** The bytes that a run nobody disturbs ends in. */
-export async function undisturbed(): Promise<string> {
-  const scene = await openScene(null);
-  try {
-    const { run } = await attendRun(scene.system, await openRun(scene, 'undisturbed'), scene.truth);
-    if (run.status !== 'succeeded')
-      throw new Error(`the undisturbed run ended ${run.status}: ${JSON.stringify(run.failure)}`);
-    return await servedDigest(scene.system, 'undisturbed');
-  } finally {
-    await scene.system.stop();
-  }
+export async function undisturbed(scene: Scene): Promise<string> {
+  if (scene.hold !== null) await markDone(scene.hold);
+  const { run } = await attendRun(scene.system, await openRun(scene, 'undisturbed'), scene.truth);
+  if (run.status === 'succeeded') return servedDigest(scene.system, 'undisturbed');
+  throw new Error(`the undisturbed run ended ${run.status}: ${JSON.stringify(run.failure)}`);
 }

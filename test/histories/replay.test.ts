@@ -49,7 +49,7 @@ describe('recorded histories', () => {
   });
 
   test('fail on a workflow that was changed without patched', { timeout: 120_000 }, async () => {
-    const before = 'const plan = planRun(run.document);';
+    const before = 'state.stages.plan(plan.map((node) => node.name));';
     const changed = await changedWorkflows('workflows/run.ts', before, `${before} await condition(() => false, 1000);`);
     const said = await replay(changed, ['trainingRun.no-people.json', 'tick.fired.json']);
     expect(said.get('trainingRun.no-people.json')).toBeInstanceOf(DeterminismViolationError);
