@@ -64,7 +64,8 @@ async function rollBack(request: ApiRequest<{ name: string }, unknown, RollbackB
       by: actor.by,
       verified: actor.verified,
       reason: body.reason ?? null,
-      decisionId: request.key ?? newId('req'),
+      // whose it is says the id: two people may use one key
+      decisionId: request.key === null ? newId('req') : `rollback/${actor.by}/${request.key}`,
     });
     await auditBehalf(tx, project, actor, 'model.rolled-back', params.name);
     return { status: 200, body: answer };

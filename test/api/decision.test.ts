@@ -214,6 +214,39 @@ describe('approvals', () => {
     expect(await codeOf(await api.post(`${path}/decision`, other))).toBe('409 already-decided');
   });
 
+  it('take a key from one person for one body, before anything is left for the workflow', async () => {
+    const headers = { 'idempotency-key': `1-${made}` };
+    const post = (body: object, to = path) => api.post(`${to}/decision`, { digest, ...body }, headers);
+    expect((await post({ decision: 'approve', by: 'kim' })).status).toBe(202);
+    expect(await codeOf(await post({ decision: 'reject', by: 'lee' }))).toBe('422 idempotency-key-reused');
+    expect(await codeOf(await post({ decision: 'approve', by: 'lee' }))).toBe('422 idempotency-key-reused');
+    // the same workflow, which knows decisions by their id alone, asks again
+    const { id } = await openApproval(api.database.db, {
+      run,
+      node: 'approve',
+      kind: 'candidate',
+      round: 2,
+      digest,
+      deadline: new Date(Date.now() + 3_600_000),
+      evidence: {},
+    });
+    const next = await post({ decision: 'approve', by: 'kim' }, `/api/v1/approvals/${id}`);
+    expect(await codeOf(next)).toBe('422 idempotency-key-reused');
+    const left = await api.database.db.execute(
+      sql`select payload from outbox where workflow_id = ${`run/default/p${made}/1`} and name = 'decideSignal'`,
+    );
+    expect(left.rows).toMatchObject([{ payload: { decision: 'approve', by: 'kim' } }]);
+    expect(api.decisions.asked).toHaveLength(1);
+  });
+
+  it('take nobody’s derived id for a key', async () => {
+    expect((await api.post(`${path}/decision`, { decision: 'approve', by: 'kim', digest })).status).toBe(202);
+    const { decisionId } = api.decisions.asked[0]!;
+    const headers = { 'idempotency-key': decisionId };
+    const taken = await api.post(`${path}/decision`, { decision: 'reject', by: 'lee', digest }, headers);
+    expect(await codeOf(taken)).toBe('422 idempotency-key-reused');
+  });
+
   it('are about one digest and need a name', async () => {
     const post = (body: object) => api.post(`${path}/decision`, body);
     const stale = await post({ decision: 'approve', by: 'kim', digest: digestOf('another') });

@@ -1,6 +1,9 @@
 // The registry and the champion's answers: versions, bytes, rollback, predictions, the inference protocol.
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { referArtifact } from '../../db/artifact.js';
+import { datasetOf } from '../../db/dataset.js';
+import { rollback } from '../../db/model.js';
 import { mediaTypes } from '../../domain/artifact.js';
 import { classification, createPipeline, promote } from './facts.js';
 import { codeOf, jsonOf, problemOf, testApi, type TestApi } from './support.js';
@@ -77,6 +80,10 @@ describe('the registry', () => {
 
   it('shows a report in a cage', async () => {
     const page = await api.deps.artifacts.putBytes(Buffer.from('<img src=x onerror=alert(1)>'), mediaTypes.html);
+    expect(await codeOf(await api.get(`/api/v1/artifacts/${page.digest}`))).toBe('404 not-found');
+    const dataset = await datasetOf(api.database.db, 'default', 'digits');
+    const owner = `dataset:${dataset.id}/1`;
+    await referArtifact(api.database.db, { digest: page.digest, owner, role: 'report' });
     const answer = await api.get(`/api/v1/artifacts/${page.digest}`);
     expect(answer.headers.get('content-security-policy')).toBe(
       "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox",
@@ -89,6 +96,11 @@ describe('the registry', () => {
     const key = { 'idempotency-key': 'back' };
     const both = await Promise.all([back({ by: 'kim', reason: 'bad' }, key), back({ by: 'kim', reason: 'bad' }, key)]);
     for (const answer of both) expect([answer.status, await jsonOf(answer)]).toEqual([200, { champion: 1 }]);
+    // one person's key is no other's decision, though it reads the same
+    const lees = { project: 'default', model: 'digits', to: 2, by: 'lee', verified: false, reason: null };
+    await rollback(api.database.db, { ...lees, decisionId: 'shared' });
+    const kims = await back({ by: 'kim' }, { 'idempotency-key': 'shared' });
+    expect(await jsonOf(kims)).toEqual({ champion: 1 });
     expect(await codeOf(await back({ by: 'kim' }))).toBe('409 nothing-to-roll-back-to');
     expect(await codeOf(await back({ by: 'kim', version: 99 }))).toBe('409 nothing-to-roll-back-to');
     expect(await codeOf(await api.post('/api/v1/models/young/rollback', { by: 'kim' }))).toBe(
