@@ -1,7 +1,7 @@
 // Bytes by their sha256. Whatever they are, a browser saves them; the one kind it may show is our HTML report, caged.
 import { z } from '@hono/zod-openapi';
 import { Readable } from 'node:stream';
-import { artifactRow } from '../db/artifact.js';
+import { artifactOf } from '../db/artifact.js';
 import { isDigest, mediaTypes, type ArtifactRef } from '../domain/artifact.js';
 import { Failure } from '../domain/failures.js';
 import type { ApiContext, ApiDeps } from './deps.js';
@@ -51,9 +51,9 @@ export function artifactEndpoints(): Endpoint[] {
           304: { description: 'If-None-Match names these bytes' },
         },
       },
-      async ({ c, params }, deps) => {
+      async ({ c, identity, params }, deps) => {
         const digest = params.sha256.startsWith('sha256:') ? params.sha256 : `sha256:${params.sha256}`;
-        const file = isDigest(digest) ? await artifactRow(deps.db, digest) : null;
+        const file = isDigest(digest) ? await artifactOf(deps.db, identity.project, digest) : null;
         if (file === null) throw new Failure('NotFound', 'there are no bytes of that sha256');
         return sendArtifact(c, deps, file, digest.slice('sha256:'.length));
       },

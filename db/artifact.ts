@@ -48,15 +48,6 @@ export function artifactHooks(db: Db): {
   };
 }
 
-/** The row of an artifact, or null. */
-export async function artifactRow(tx: Tx, digest: Digest): Promise<ArtifactRef | null> {
-  return row<ArtifactRef>(
-    tx,
-    sql`select digest, size_bytes::float8 as "sizeBytes", media_type as "mediaType"
-      from artifact where digest = ${digest}`,
-  );
-}
-
 /** The row of an artifact that something of the project refers to, or null: for nobody else are its bytes. */
 export async function artifactOf(tx: Tx, project: string, digest: Digest): Promise<ArtifactRef | null> {
   return row<ArtifactRef>(

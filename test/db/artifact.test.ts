@@ -2,16 +2,19 @@ import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   artifactHooks,
-  artifactRow,
+  artifactOf,
   collectArtifacts,
   lockArtifact,
   referArtifact,
   referrers,
   stepOwner,
 } from '../../db/artifact.js';
+import { addDatasetVersion, addIngest } from '../../db/dataset.js';
+import { setRunResult } from '../../db/run.js';
+import { beginStep } from '../../db/step.js';
 import type { Digest } from '../../domain/artifact.js';
 import { testDatabase, type TestDatabase } from '../support/database.js';
-import { ask, digestOf, makeArtifact } from './facts.js';
+import { ask, count, digestOf, makeArtifact, makeBatch, makePipeline, makeVersion, versionOf } from './facts.js';
 
 let base: TestDatabase;
 beforeAll(async () => {
@@ -38,7 +41,7 @@ describe('the collector', () => {
     const files = new Set([old, young, kept]);
     expect(await collect(files)).toEqual({ gone: 1, removed: 1 });
     expect(files).toEqual(new Set([young, kept]));
-    expect(await artifactRow(base.db, old)).toBeNull();
+    expect(await count(base.db, 'artifact', sql`digest = ${old}`)).toBe(0);
     await base.db.execute(sql`delete from artifact_reference`);
     expect((await collect(files)).gone).toBe(1);
   });
@@ -60,7 +63,7 @@ describe('the collector', () => {
       throw new Error('disk');
     });
     await expect(work).rejects.toThrow('disk');
-    expect(await artifactRow(base.db, digest)).not.toBeNull();
+    expect(await count(base.db, 'artifact', sql`digest = ${digest}`)).toBe(1);
     expect(await collectArtifacts(base.db, async () => undefined)).toBe(1);
   });
 
@@ -89,6 +92,36 @@ describe('the collector', () => {
       expect(files.has(artifact.digest)).toBe(true);
       expect(await lockArtifact(base.db, artifact.digest)).toBe(true);
     }
+  });
+
+  it('belongs to the projects that refer to it, in whatever way', async () => {
+    const { run, dataset } = await makeBatch(base.db, 1);
+    const { version, model } = await makeVersion(base.db, (await makePipeline(base.db)).name, 'a');
+    const step = { workflowId: run.workflowId, workflowRunId: 'r', activityId: '1' };
+    await beginStep(base.db, { ...step, run: run.id, node: 'train', worker: 'w', attempt: 1 });
+    const made = await Promise.all(Array.from({ length: 11 }, () => makeArtifact(base.db)));
+    const [a, b, c, d, e, f, g, h, i, j, nobodys] = made as [Digest, ...Digest[]];
+    for (const [digest, owner] of [
+      [a, `dataset:${dataset}/1`],
+      [b, stepOwner(step)],
+      [c, `quarantine:${run.id}`],
+    ] as [Digest, string][]) {
+      await referArtifact(base.db, { digest, owner, role: 'x' });
+    }
+    const format = 'csv' as const;
+    const ingest = { dataset, artifact: d!, rows: 1, quarantined: 0, format, columns: [], by: 'kim' };
+    await addIngest(base.db, ingest);
+    await addDatasetVersion(base.db, { ...versionOf(dataset, run.id), profile: e!, quarantine: f! });
+    await setRunResult(base.db, run.id, { evaluation: g! });
+    await base.db.execute(sql`update step set checkpoint = ${h}, checkpoint_step = 1 where run = ${run.id}`);
+    const of = sql`where model = ${model} and version = ${version}`;
+    await base.db.execute(sql`update model_version set card = ${i} ${of}`);
+    await base.db.execute(sql`update model_file set digest = ${j} ${of} and path = 'golden.json'`);
+    for (const digest of [a, b, c, d, e, f, g, h, i, j] as Digest[]) {
+      expect((await artifactOf(base.db, 'default', digest))?.digest).toBe(digest);
+      expect(await artifactOf(base.db, 'another', digest)).toBeNull();
+    }
+    expect(await artifactOf(base.db, 'default', nobodys!)).toBeNull();
   });
 
   it('lets no reference be made to what it took', async () => {
