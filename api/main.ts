@@ -10,12 +10,12 @@ import { createLog, withoutPasswords, type Log } from '../adapters/log.js';
 import { scratchPath, sweepScratch } from '../adapters/scratch.js';
 import { createArtifacts, createStore } from '../adapters/store/index.js';
 import { connectTemporal, type Temporal } from '../adapters/temporal.js';
+import { artifactHooks } from '../db/artifact.js';
 import { createDb, inTransaction, type Db } from '../db/client.js';
 import { migrate } from '../db/migrate.js';
 import { countTokens, ensureAdminToken } from '../db/token.js';
 import { Failure } from '../domain/failures.js';
 import { createApp } from './app.js';
-import { artifactHooks } from './hooks.js';
 import { startOutbox } from './outbox.js';
 import { createReadiness } from './readiness.js';
 

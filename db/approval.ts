@@ -1,4 +1,4 @@
-// Approvals: one open question per run about one exact digest, answered once (DESIGN §3b.5).
+// Approvals: one open question per run about one exact digest, answered once (architecture, rule 5).
 import { sql, type SQL } from 'drizzle-orm';
 import type { ApprovalAnswer, ApprovalDecisionKind, ApprovalKind, ApprovalStatus } from '../domain/approval.js';
 import type { Digest } from '../domain/artifact.js';
@@ -101,14 +101,6 @@ async function decideOnce(tx: Tx, decision: DecideApproval): Promise<ApprovalAns
   const action = 'approval.decided';
   await appendAudit(tx, { project: held.project, actor: by, verified, action, subject: id, details });
   return answerOf({ ...held, status: outcome, decision: decision.decision, by, decisionId });
-}
-
-/** Writes a refused message to the audit: nobody waited for its answer. @throws Failure `NotFound` */
-export async function recordRefusal(
-  tx: Tx,
-  refusal: { project: string; actor: string; action: string; subject: string; details: Json },
-): Promise<void> {
-  await appendAudit(tx, { ...refusal, verified: false });
 }
 
 export interface ApprovalView {

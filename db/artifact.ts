@@ -1,5 +1,6 @@
 // Rows of artifacts (architecture, rule 8): who may delete bytes, and when. Files are the store's; this is the book about them.
 import { sql, type SQL } from 'drizzle-orm';
+import type { PutHooks } from '../adapters/store/index.js';
 import type { ArtifactRef, Digest } from '../domain/artifact.js';
 import { DatabaseFault, inTransaction, json, row, rows, type Db, type Tx } from './client.js';
 
@@ -34,10 +35,7 @@ export async function lockArtifact(tx: Tx, digest: Digest): Promise<boolean> {
 }
 
 /** What the store needs of the database while it puts bytes. */
-export function artifactHooks(db: Db): {
-  touch(artifact: ArtifactRef): Promise<void>;
-  lock(artifact: ArtifactRef, look: () => Promise<void>): Promise<void>;
-} {
+export function artifactHooks(db: Db): PutHooks {
   return {
     touch: (artifact) => touchArtifact(db, artifact),
     lock: (artifact, look) =>

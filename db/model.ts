@@ -1,4 +1,4 @@
-// The registry (DESIGN §3b.7): versions are immutable and one per run; a name moves by compare-and-set, with history.
+// The registry (architecture, rule 7): versions are immutable and one per run; a name moves by compare-and-set, with history.
 import { sql } from 'drizzle-orm';
 import type { Digest } from '../domain/artifact.js';
 import { Failure } from '../domain/failures.js';
@@ -127,13 +127,13 @@ export interface AliasMoveRequest {
  * Moves a name from the expected version to another; the same decision id gets the first answer.
  * @throws Failure `NotFound`, `ChampionMoved` with the present `champion`
  */
-export async function moveAlias(tx: Tx, move: AliasMoveRequest): Promise<{ version: number; moved: boolean }> {
+export async function moveAlias(tx: Tx, move: AliasMoveRequest): Promise<{ version: number }> {
   return atomically(tx, async (inner) => {
     const model = await lockModel(inner, move.model);
     const before = await decided(inner, move.model, move.decisionId);
-    if (before !== null) return { version: before, moved: true };
+    if (before !== null) return { version: before };
     await moveHeld(inner, model, move);
-    return { version: move.to, moved: true };
+    return { version: move.to };
   });
 }
 

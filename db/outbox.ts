@@ -1,4 +1,4 @@
-// Messages to workflows (DESIGN §3b.1): committed with the fact, sent after it, again and again until it worked.
+// Messages to workflows (architecture, rule 1): committed with the fact, sent after it, again and again until it worked.
 // Sends are repeatable: a start by its workflow id, a signal by its content, since payloads are absolute positions or
 // decisions with an id. No lock is held during a send: a message is claimed for some seconds, then marked.
 import { sql, type SQL } from 'drizzle-orm';
@@ -67,6 +67,33 @@ export async function sweepOutbox(
     done[outcome] += 1;
   }
   return done;
+}
+
+/**
+ * One sweep at a time; a kick during one makes another follow. `onSweep` hears of the end of each, with what it threw.
+ * `idle` resolves when none runs.
+ */
+export function kicker(
+  db: Db,
+  send: (message: OutboxMessage) => Promise<'sent' | 'gone'>,
+  onSweep: (error?: unknown) => void,
+): { kick(): void; idle(): Promise<void> } {
+  let running: Promise<void> | null = null;
+  let again = false;
+  const sweep = async (): Promise<void> => {
+    do {
+      again = false;
+      await sweepOutbox(db, send).then(() => onSweep(), onSweep);
+    } while (again);
+    running = null;
+  };
+  return {
+    kick() {
+      if (running) again = true;
+      else running = sweep();
+    },
+    idle: async () => (await running) ?? undefined,
+  };
 }
 
 /** How many messages wait to be sent. */

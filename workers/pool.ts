@@ -8,7 +8,7 @@ import { readRunFile } from '../adapters/home.js';
 import { createLog, type Log } from '../adapters/log.js';
 import { connectTemporal, type Temporal } from '../adapters/temporal.js';
 import { createDb, type Db } from '../db/client.js';
-import { sweepOutbox } from '../db/outbox.js';
+import { kicker } from '../db/outbox.js';
 import type { Queue } from '../domain/queues.js';
 import { stepRecorder } from '../activities/step.js';
 
@@ -80,7 +80,10 @@ export async function runPool(queue: Queue, build: (deps: PoolDeps) => Promise<P
     onError: (error) => log.warn({ err: error }, 'postgres.lost'),
   });
   const temporal = connectTemporal(address, config.temporal.namespace);
-  const deps: PoolDeps = { config, log, db, temporal, kick: kicker(db, temporal, log), onChild: reportChild };
+  const { kick } = kicker(db, temporal.sender, (error) => {
+    if (error !== undefined) log.warn({ err: error }, 'outbox.sweep-failed');
+  });
+  const deps: PoolDeps = { config, log, db, temporal, kick, onChild: reportChild };
   const connection = await connect(address, log);
   const pool = await build(deps);
   const worker = await Worker.create({
@@ -128,23 +131,5 @@ function forward(log: Log, level: 'warn' | 'error') {
 function reportChild(kind: 'scorer' | 'trainer') {
   return (pid: number, alive: boolean): void => {
     if (process.connected) process.send?.({ type: 'child', kind, pid, alive });
-  };
-}
-
-/** One sweep at a time; a kick during a sweep causes one more. */
-export function kicker(db: Db, temporal: Temporal, log: Log): () => void {
-  let running = false;
-  let again = false;
-  const sweep = async () => {
-    running = true;
-    do {
-      again = false;
-      await sweepOutbox(db, temporal.sender).catch((error: unknown) => log.warn({ err: error }, 'outbox.sweep-failed'));
-    } while (again);
-    running = false;
-  };
-  return () => {
-    again = true;
-    if (!running) void sweep();
   };
 }

@@ -3,24 +3,22 @@
 // them. A second SIGINT or SIGTERM hastens the stop.
 import { accessSync, constants, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import pg from 'pg';
 import type { Config } from '../adapters/config.js';
 import { isLoopback, readConfig } from '../adapters/config.js';
 import { tryLock, waitForExit } from '../adapters/embedded/process.js';
 import { homePorts, livingProcesses, requireFreePort } from '../adapters/home.js';
 import { withoutPasswords } from '../adapters/log.js';
+import { createDb } from '../db/client.js';
 import { migrate } from '../db/migrate.js';
+import { countTokens } from '../db/token.js';
 import { ensureServices, stopServices } from './services.js';
 import type { System, SystemOptions } from './system.js';
 import { CannotStart, RunningSystem } from './system.js';
 
 async function requireToken(config: Config, database: string): Promise<void> {
   if (isLoopback(config.host) || config.token) return;
-  const client = new pg.Client({ connectionString: database });
-  client.on('error', () => undefined);
-  await client.connect();
-  const found = await client.query('select 1 from token limit 1').finally(() => client.end());
-  if (found.rowCount) return;
+  const { db, close } = createDb(database, { max: 1 });
+  if ((await countTokens(db).finally(close)) > 0) return;
   throw new CannotStart(
     `PERENNIAL_HOST=${config.host} can be reached from other machines and there is no token: set PERENNIAL_TOKEN`,
   );

@@ -11,7 +11,7 @@ import type { Json } from '../../domain/json.js';
 import type { ModelInputs, ModelOutputs, Signature } from '../../domain/model.js';
 import { createApp } from '../../api/app.js';
 import type { ApiDeps, DecisionOutcome } from '../../api/deps.js';
-import { artifactHooks } from '../../api/hooks.js';
+import { artifactHooks } from '../../db/artifact.js';
 import { inTransaction } from '../../db/client.js';
 import { ensureAdminToken } from '../../db/token.js';
 import { testDatabase, type TestDatabase } from '../support/database.js';

@@ -1,13 +1,6 @@
 import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import {
-  approvalView,
-  decideApproval,
-  listApprovals,
-  openApproval,
-  recordRefusal,
-  type DecideApproval,
-} from '../../db/approval.js';
+import { approvalView, decideApproval, listApprovals, openApproval, type DecideApproval } from '../../db/approval.js';
 import { closeRun } from '../../db/run.js';
 import { testDatabase, type TestDatabase } from '../support/database.js';
 import { count, digestOf, failureOf, makeRun } from './facts.js';
@@ -85,17 +78,5 @@ describe('approvals', () => {
     await closeRun(base.db, { run, status: 'cancelled', failure: null });
     expect(await failureOf(decide(id))).toBe('AlreadyDecided');
     expect(await failureOf(open(run, 2))).toBe('RunEnded');
-  });
-
-  it('leave refused messages in the audit', async () => {
-    const refusal = {
-      project: 'default',
-      actor: 'x',
-      action: 'approval.refused',
-      subject: 'apr_1',
-      details: { why: 1 },
-    };
-    await recordRefusal(base.db, refusal);
-    expect(await count(base.db, 'audit', sql`action = 'approval.refused' and not verified`)).toBe(1);
   });
 });

@@ -77,9 +77,9 @@ describe('moveAlias', () => {
   it('gives the same answer to the same decision', async () => {
     const { name, model, promote } = await withVersions(2);
     const same = await Promise.all([promote(1, null, 'd'), promote(1, null, 'd')]);
-    expect(same).toEqual([1, 2].map(() => ({ version: 1, moved: true })));
+    expect(same).toEqual([1, 2].map(() => ({ version: 1 })));
     await promote(2, 1);
-    expect(await promote(1, null, 'd')).toEqual({ version: 1, moved: true });
+    expect(await promote(1, null, 'd')).toEqual({ version: 1 });
     expect((await championByName(base.db, 'default', name))?.version).toBe(2);
     expect(await count(base.db, 'alias_history', sql`model = ${model}`)).toBe(2);
     expect(await count(base.db, 'audit', sql`action = 'model.promoted' and subject like ${`${name}/%`}`)).toBe(2);
