@@ -40,7 +40,9 @@ import pg from 'pg';
 export async function migrate(url: string): Promise<void> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
-  await client.query('create table if not exists token (id text)');
+  await client.query('create table if not exists token (id text, revoked_at timestamptz)');
+  // one that opens nothing any more
+  await client.query("insert into token values ('tok_old', now())");
   await client.end();
 }
 `;
@@ -52,10 +54,10 @@ beforeAll(() => {
   root = mkdtempSync(join(tmpdir(), 'perennial-supervisor-'));
   chmodSync(root, 0o755);
   home = join(root, 'home');
-  for (const path of ['bin', 'adapters', 'domain', 'package.json']) {
+  for (const path of ['bin', 'adapters', 'db', 'domain', 'package.json']) {
     cpSync(join(projectRoot, path), join(root, path), { recursive: true });
   }
-  for (const folder of ['api', 'db', 'workers']) mkdirSync(join(root, folder));
+  for (const folder of ['api', 'workers']) mkdirSync(join(root, folder));
   for (const name of ['supervisor', 'system', 'services', 'child', 'stop']) {
     cpSync(join(projectRoot, `workers/${name}.ts`), join(root, `workers/${name}.ts`));
   }
