@@ -1,4 +1,4 @@
-// The audit log: per project one chain, each entry's hash over the one before it (DESIGN §3b.10).
+// The audit log: per project one chain, each entry's hash over the one before it (architecture, rule 10).
 import { sql } from 'drizzle-orm';
 import { createHash } from 'node:crypto';
 import { Failure } from '../domain/failures.js';

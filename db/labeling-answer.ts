@@ -1,4 +1,4 @@
-// Answers to label tasks (DESIGN §3b.6): which count, which are kept beside one that counts, which are refused.
+// Answers to label tasks (architecture, rule 6): which count, which are kept beside one that counts, which are refused.
 import { sql } from 'drizzle-orm';
 import type { Task } from '../domain/dataset.js';
 import { Failure } from '../domain/failures.js';

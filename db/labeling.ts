@@ -1,4 +1,4 @@
-// Label batches (DESIGN §3b.6): opened and leased. The batch's status is the fence of all answers.
+// Label batches (architecture, rule 6): opened and leased. The batch's status is the fence of all answers.
 // Lock order: run, batch, tasks in the order of their position.
 import { sql } from 'drizzle-orm';
 import type { LabelSource, Task } from '../domain/dataset.js';

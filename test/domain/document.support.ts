@@ -5,7 +5,7 @@ import type { PipelineDocument } from '../../domain/pipeline.js';
 
 type JsonObject = { [key: string]: Json };
 
-/** The document of CONTRACT §2, with a strategy that is built. */
+/** The document of docs/pipeline.md, with a strategy that is built. */
 export function digits(changes: JsonObject = {}): JsonObject {
   return {
     name: 'digits',

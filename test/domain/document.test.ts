@@ -150,7 +150,7 @@ describe('a good document', () => {
     expect(document.trainers[0]?.params).toMatchObject({ epochs: 40, weightDecay: 0.0001 });
   });
 
-  it('needs only what CONTRACT §2 requires', () => {
+  it('needs only what docs/pipeline.md requires', () => {
     const document = parsed({ name: 'a', dataset, trainer: linear, gate: { metric: 'accuracy', min: 0.5 } });
     expect(document).toMatchObject({
       dataset: { source: null },
