@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // `npm run check` and `npm test`: every step runs, whatever the one before it said, so that one run shows all that is
 // wrong. The last line is `N passed, N failed`: tests, and one failed for each other step that failed, named above it.
+import { Buffer } from 'node:buffer';
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
