@@ -34,7 +34,8 @@ async function record(): Promise<void> {
     for (let story = left.shift(); story; story = left.shift()) {
       for (const told of await story(scene)) {
         const history = JSON.parse(await historyOf(client, told)) as { events: unknown[] };
-        const text = JSON.stringify({ workflowId: told.workflowId, history });
+        // Stack traces name the place of this clone; nothing replays them.
+        const text = JSON.stringify({ workflowId: told.workflowId, history }).replaceAll(`${projectRoot}/`, '');
         await writeFile(join(folder, `${told.name}.json`), `${text}\n`);
         console.log(`${told.name}: ${history.events.length} events, ${(text.length / 1024).toFixed(0)} KiB`);
       }
