@@ -37,7 +37,7 @@ function dataNodes(document: PipelineDocument): PlanNode[] {
     node('profile', ['extract'], { queue: 'cpu', timeoutMs: hourMs }),
     node('validate', ['extract', 'profile'], { queue: 'cpu', timeoutMs: hourMs }),
     node('split', ['validate'], { queue: 'cpu', timeoutMs: hourMs }),
-    node('label', ['validate', 'split'], {
+    node('label', ['profile', 'validate', 'split'], {
       kind: 'labels',
       queue: 'cpu',
       when: labeling !== null,
@@ -55,7 +55,7 @@ function candidateNodes(trainer: TrainerSpecification, candidate: number, of: nu
   const queue: Queue = trainer.pool === 'gpu' ? 'gpu' : 'cpu';
   return [
     node(`train${suffix}`, ['featurize'], { activity: 'train', queue, timeoutMs: 24 * hourMs, onFailure, candidate }),
-    node(`package${suffix}`, ['featurize', `train${suffix}`], {
+    node(`package${suffix}`, ['validate', 'split', 'label', 'featurize', `train${suffix}`], {
       activity: 'package',
       queue: 'cpu',
       timeoutMs: hourMs,

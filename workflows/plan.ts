@@ -78,7 +78,7 @@ async function settle(plan: Plan, node: PlanNode, host: PlanHost, progress: Prog
   progress.rounds.set(node.name, round);
   host.note(node, 'running', '');
   try {
-    const result = await host.execute(node, inputsOf(plan, node, progress), round);
+    const result = await host.execute(node, inputsOf(node, progress), round);
     progress.done.set(node.name, result);
     host.note(node, 'succeeded', result.summary);
     follow(plan, result, progress);
@@ -94,14 +94,12 @@ async function settle(plan: Plan, node: PlanNode, host: PlanHost, progress: Prog
   }
 }
 
-/** A node sees the results of every node that comes before it, near or far. */
-function inputsOf(plan: Plan, node: PlanNode, progress: Progress): Record<string, Json> {
+/** A node gets what it names in `after`, and no more: results are digests, but they add up in the history. */
+function inputsOf(node: PlanNode, progress: Progress): Record<string, Json> {
   const inputs: Record<string, Json> = {};
-  const open = [...node.after];
-  for (let name = open.pop(); name !== undefined; name = open.pop()) {
+  for (const name of node.after) {
     const result = progress.done.get(name);
-    if (result && !(name in inputs)) inputs[name] = result;
-    open.push(...(plan.find((other) => other.name === name)?.after ?? []));
+    if (result) inputs[name] = result;
   }
   return inputs;
 }

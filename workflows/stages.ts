@@ -12,6 +12,8 @@ interface Row {
   startedAt: number | null;
   seconds: number | null;
   note: string;
+  /** As shown. */
+  line: string;
 }
 
 const marks: Record<State, string> = {
@@ -48,12 +50,12 @@ export class StageTable {
   }
 
   plan(names: string[]): void {
-    for (const name of names) this.rows.set(name, { name, state: 'pending', startedAt: null, seconds: null, note: '' });
+    for (const name of names) this.rows.set(name, newRow(name, 'pending', ''));
     this.show();
   }
 
   set(name: string, state: State, note: string): void {
-    const row = this.rows.get(name) ?? { name, state, startedAt: null, seconds: null, note };
+    const row = this.rows.get(name) ?? newRow(name, state, note);
     if (state === 'running') {
       row.startedAt = Date.now();
       this.stage = name;
@@ -61,6 +63,7 @@ export class StageTable {
     } else if (row.startedAt !== null) row.seconds = (Date.now() - row.startedAt) / 1000;
     row.state = state;
     if (note !== '') row.note = note;
+    row.line = lineOf(row);
     this.rows.set(name, row);
     this.show();
   }
@@ -83,13 +86,20 @@ export class StageTable {
   }
 
   private show(): void {
-    const cells = (text: string) => text.replace(/\|/g, '/').replace(/\s+/g, ' ').slice(0, 200);
-    const table = [...this.rows.values()].map(
-      (row) =>
-        `| ${marks[row.state]} | ${row.name} | ${row.seconds === null ? '' : `${row.seconds.toFixed(1)} s`} | ${cells(row.note)} |`,
-    );
+    const table = [...this.rows.values()].map(({ line }) => line);
     setCurrentDetails(
       [`### ${this.title}`, this.headline, '| | step | took | |', '|---|---|---|---|', ...table].join('\n'),
     );
   }
+}
+
+/** A row's line is made when the row changes: a long plan is shown often. */
+function lineOf({ state, name, seconds, note }: Omit<Row, 'line'>): string {
+  const cell = note.replace(/\|/g, '/').replace(/\s+/g, ' ').slice(0, 200);
+  return `| ${marks[state]} | ${name} | ${seconds === null ? '' : `${seconds.toFixed(1)} s`} | ${cell} |`;
+}
+
+function newRow(name: string, state: State, note: string): Row {
+  const row = { name, state, startedAt: null, seconds: null, note };
+  return { ...row, line: lineOf(row) };
 }
