@@ -40,7 +40,7 @@ export async function hostPool(
   const dataset = { db, duck, artifacts, log, config: { sources: config.sources, cwd: process.cwd(), scratch } };
   const training = {
     ...dataset,
-    ...{ db, artifacts, duck, scorer, log, scratch, memoryLimitMb, checkpointEveryMs },
+    ...{ scorer, scratch, memoryLimitMb, checkpointEveryMs },
     device: host.device,
     onChild: deps.onChild('trainer'),
     childEnv: { ...host.env, ...holdEnv() },

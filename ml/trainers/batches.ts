@@ -1,4 +1,5 @@
 // Which rows each step sees, and at what rate: functions of seed and step number alone, so any step can be replayed.
+import { randomFromState } from '../../stats/prng.js';
 import { beta1, beta2 } from './step.js';
 
 /** Uniform 32-bit integers: splitmix32-seeded xoshiro128** (Blackman & Vigna 2018). */
@@ -12,19 +13,7 @@ export function randomSource(seed: number, stream: number): () => number {
     t = Math.imul(t ^ (t >>> 15), 0x735a2d97);
     return (t ^ (t >>> 15)) >>> 0;
   };
-  let [a, b, c, d] = [mix(), mix(), mix(), mix() | 1];
-  const turn = (x: number, by: number): number => (x << by) | (x >>> (32 - by));
-  return () => {
-    const result = Math.imul(turn(Math.imul(b, 5), 7), 9) >>> 0;
-    const shifted = b << 9;
-    c ^= a;
-    d ^= b;
-    b ^= c;
-    a ^= d;
-    c ^= shifted;
-    d = turn(d, 11);
-    return result;
-  };
+  return randomFromState([mix(), mix(), mix(), mix() | 1]).bits;
 }
 
 /** The order of `rows` row numbers in one epoch: a Fisher-Yates shuffle, a function of seed and epoch. */

@@ -1,21 +1,10 @@
 // Which process is killed during which step: every service and worker during each of the twelve, and the trainer child
 // during `train`. The step is held where its work is done and nothing of it is recorded yet; `train` in its middle.
 
-export const steps = [
-  'extract',
-  'profile',
-  'validate',
-  'split',
-  'label',
-  'featurize',
-  'train',
-  'package',
-  'evaluate',
-  'register',
-  'approve',
-  'release',
-] as const;
-export type Step = (typeof steps)[number];
+import { type StepName, stepNames } from '../../domain/run.js';
+
+export const steps = stepNames;
+export type Step = StepName;
 
 export const processes = ['api', 'flow', 'cpu', 'gpu', 'temporal', 'postgres'] as const;
 export type Victim = (typeof processes)[number] | 'trainer';
