@@ -5,10 +5,10 @@ import { Tensor } from 'onnxruntime-node';
 import { parseTrainerParams } from '../domain/trainers.js';
 import { Graph, modelBytes } from '../ml/onnx/graph.js';
 import { createSession } from '../ml/provider.js';
-import { createBatches, planOf, randomSource } from '../ml/trainers/batches.js';
-import { linear } from '../ml/trainers/linear.js';
-import { trainStepModel } from '../ml/trainers/step.js';
-import { parameterCount } from '../ml/trainers/trainer.js';
+import { createBatches, planOf, randomSource } from '../ml/trainers/gradient/batches.js';
+import { parameterCount } from '../ml/trainers/gradient/model.js';
+import { trainStepModel } from '../ml/trainers/gradient/step.js';
+import { linearModel } from '../ml/trainers/linear.js';
 
 const [rows, width, outputs, batch, repetitions] = [6000, 784, 10, 256, 9];
 
@@ -51,11 +51,11 @@ async function prepareOurs(): Promise<{ steps: number; epoch: () => Promise<void
   const { params } = parsed;
   const shape = { task: 'classification' as const, width, outputs, params };
   const plan = planOf(rows, params);
-  const session: InferenceSession = await createSession(trainStepModel(linear, shape, batch));
+  const session: InferenceSession = await createSession(trainStepModel(linearModel, shape, batch));
   const batches = createBatches(plan, params, 1);
   const X = new Tensor('float32', randomVector(rows * width, 1), [rows, width]);
   const Y = vector(randomVector(rows, 4).map((value) => Math.floor(value * outputs)));
-  const zeros = (): Tensor => vector(new Float32Array(parameterCount(linear.layout(shape))));
+  const zeros = (): Tensor => vector(new Float32Array(parameterCount(linearModel.layout(shape))));
   let [p, m, v] = [zeros(), zeros(), zeros()];
   let step = 0;
   const epoch = async (): Promise<void> => {

@@ -1,6 +1,7 @@
 // Words about models: signature, features as fitted, what training and packaging hand on.
 import type { Digest } from './artifact.js';
 import type { Task } from './dataset.js';
+import type { Json } from './json.js';
 
 export const dateParts = ['year', 'month', 'day', 'weekday', 'hour', 'epochDays'] as const;
 export type DatePart = (typeof dateParts)[number];
@@ -102,6 +103,8 @@ export interface TrainSpec {
   width: number;
   /** Number of classes; 1 for regression. */
   outputs: number;
+  /** Paths of the validation part, of the same width; null where the split has none. */
+  validation: { rows: number; x: string; y: string } | null;
   paths: { x: string; y: string; checkpoint: string | null; out: string };
   provider: Provider;
   threads: number;
@@ -113,10 +116,33 @@ export interface TrainSpec {
   inputsDigest: Digest;
 }
 
+export type SnapshotArray = Float32Array | Float64Array | Int32Array | Uint8Array;
+
+/** Everything between two steps of any trainer, as plain data; a checkpoint is one of these as a file. */
+export interface Snapshot {
+  /** Steps done. */
+  step: number;
+  facts: { [key: string]: Json };
+  arrays: Record<string, SnapshotArray>;
+}
+
+/** Where a training is: optimiser steps and epochs, or trees. */
+export interface Progress {
+  step: number;
+  totalSteps: number;
+  /** 1-based, of the last step done; 0 before the first. */
+  epoch: number;
+  epochs: number;
+  /** Mean training loss of the epoch so far. */
+  loss: number;
+  /** The last loss on the validation part, where it is measured. */
+  validation: number | null;
+}
+
 /** Parent <-> trainer child. A checkpoint is a file written by rename in `paths.out`; the parent stores it, then heartbeats. */
 export type TrainerMessage =
   | { type: 'started'; step: number; totalSteps: number; provider: Provider }
-  | { type: 'progress'; step: number; totalSteps: number; epoch: number; epochs: number; loss: number }
+  | ({ type: 'progress' } & Progress)
   | { type: 'checkpoint'; step: number; path: string }
   | { type: 'done'; path: string; steps: number; loss: number }
   | { type: 'failed'; failure: string; detail: string };

@@ -1,21 +1,17 @@
 // Trainer child: `node bin/run.mjs workers/trainer.ts <spec.json>`, forked by adapters/child.ts. It sees local files and
 // its parent, nothing else. Exits: 0 after `done` or a drain, 1 after `failed` or when the parent is gone.
 import { existsSync } from 'node:fs';
-import { mkdir, open, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { dieWithParent } from '../adapters/fork.js';
 import { Failure } from '../domain/failures.js';
-import type { TrainerMessage, TrainSpec } from '../domain/model.js';
+import type { Progress, Snapshot, TrainerMessage, TrainSpec } from '../domain/model.js';
 import type { TrainerControl } from '../domain/trainers.js';
-import type { Plan } from '../ml/trainers/batches.js';
-import { planOf } from '../ml/trainers/batches.js';
-import type { FitState } from '../ml/trainers/checkpoint.js';
 import { encodeCheckpoint, resumeFrom, writeDurably } from '../ml/trainers/checkpoint.js';
-import type { TrainData } from '../ml/trainers/fit.js';
-import { epochOf, fit, requireFinite, shownLoss } from '../ml/trainers/fit.js';
-import { trainers } from '../ml/trainers/index.js';
-import { parameterCount, shapeOf } from '../ml/trainers/trainer.js';
+import { fit } from '../ml/trainers/index.js';
+import { fileRows } from '../ml/trainers/rows.js';
+import type { FitHooks, Start } from '../ml/trainers/trainer.js';
 
 const progressEveryMs = 250;
 const holdPollMs = 50;
@@ -26,23 +22,6 @@ function send(message: TrainerMessage): Promise<void> {
     if (!process.send) resolve();
     else process.send(message, () => resolve());
   });
-}
-
-async function readFloats(path: string): Promise<Float32Array> {
-  const file = await open(path, 'r');
-  try {
-    const { size } = await file.stat();
-    if (size % 4 !== 0) throw new Failure('ArtifactCorrupt', `a matrix of ${size} bytes is not float32`);
-    const bytes = new Uint8Array(size);
-    for (let at = 0; at < size;) {
-      const { bytesRead } = await file.read(bytes, at, Math.min(size - at, 1 << 30), at);
-      if (bytesRead === 0) throw new Failure('ArtifactCorrupt', 'a matrix became shorter while it was read');
-      at += bytesRead;
-    }
-    return new Float32Array(bytes.buffer);
-  } finally {
-    await file.close();
-  }
 }
 
 /** What the parent has said so far. */
@@ -73,34 +52,33 @@ async function hold(file: string): Promise<void> {
   while (existsSync(file) && !control.stopping) await sleep(holdPollMs);
 }
 
-/** Decides after each run of K steps: report, store, hold, stop or go on. */
-function createWatch(spec: TrainSpec, holdAt: string | null): (state: FitState, plan: Plan) => Promise<boolean> {
+/** Decides between two steps: report, store, hold, stop or go on. */
+function createWatch(spec: TrainSpec, holdAt: string | null): FitHooks['after'] {
   let [lastProgress, lastCheckpoint] = [0, performance.now()];
   let written: { step: number; path: string } | null = null;
   let held = holdAt === null;
-  const checkpoint = async (state: FitState, plan: Plan): Promise<void> => {
-    requireFinite(state);
-    const path = join(spec.paths.out, `checkpoint-${state.step}.state`);
-    await writeDurably(path, encodeCheckpoint(spec, state, epochOf(state.step, plan)));
-    await send({ type: 'checkpoint', step: state.step, path });
+  const checkpoint = async (progress: Progress, snapshot: Snapshot): Promise<void> => {
+    const { step } = snapshot;
+    const path = join(spec.paths.out, `checkpoint-${step}.state`);
+    await writeDurably(path, encodeCheckpoint(spec, progress, snapshot));
+    await send({ type: 'checkpoint', step, path });
     if (written && written.step <= control.storedStep && written.path !== path) await rm(written.path, { force: true });
-    written = { step: state.step, path };
+    written = { step, path };
     lastCheckpoint = performance.now();
   };
-  return async (state, plan) => {
+  return async (progress, snapshot) => {
     const now = performance.now();
-    if (now - lastProgress >= progressEveryMs || state.step === plan.totalSteps) {
+    const { step, totalSteps } = progress;
+    if (now - lastProgress >= progressEveryMs || step === totalSteps) {
       lastProgress = now;
-      const { totalSteps, epochs } = plan;
-      const epoch = epochOf(state.step, plan);
-      void send({ type: 'progress', step: state.step, totalSteps, epoch, epochs, loss: shownLoss(state) });
+      void send({ type: 'progress', ...progress });
     }
     const due = now - lastCheckpoint >= spec.checkpointEveryMs;
     // At most one checkpoint is on its way to the store, so a slow store cannot fill the disk.
     const free = written === null || written.step <= control.storedStep;
-    if (control.stopping || !held || (due && free && state.step < plan.totalSteps)) await checkpoint(state, plan);
+    if (control.stopping || !held || (due && free && step < totalSteps)) await checkpoint(progress, snapshot());
     if (!held && holdAt !== null) {
-      while (control.storedStep < state.step && !control.stopping) await sleep(5);
+      while (control.storedStep < step && !control.stopping) await sleep(5);
       await hold(holdAt);
       held = true;
     }
@@ -108,27 +86,30 @@ function createWatch(spec: TrainSpec, holdAt: string | null): (state: FitState, 
   };
 }
 
+async function startOf(spec: TrainSpec): Promise<Start> {
+  const { checkpoint } = spec.paths;
+  return checkpoint === null ? {} : { resume: resumeFrom(spec, await readFile(checkpoint)) };
+}
+
 async function train(specPath: string): Promise<void> {
   const spec = JSON.parse(await readFile(specPath, 'utf8')) as TrainSpec;
-  const data: TrainData = { x: await readFloats(spec.paths.x), y: await readFloats(spec.paths.y) };
-  const plan = planOf(spec.rows, spec.params);
-  const parameters = parameterCount(trainers[spec.trainer].layout(shapeOf(spec)));
-  const resume = spec.paths.checkpoint
-    ? resumeFrom(spec, await readFile(spec.paths.checkpoint), parameters)
-    : undefined;
-  await mkdir(spec.paths.out, { recursive: true });
+  const { x, y, out } = spec.paths;
+  const data = {
+    train: await fileRows({ rows: spec.rows, x, y }, spec.width),
+    validation: spec.validation && (await fileRows(spec.validation, spec.width)),
+  };
+  await mkdir(out, { recursive: true });
   const holdAt = holdFile(spec);
   // K changes no byte of the result; a hold needs a middle.
-  if (holdAt !== null) spec.stepsPerRun = Math.max(1, Math.min(spec.stepsPerRun, Math.floor(plan.totalSteps / 4)));
-  const state = await fit(spec, data, {
-    ...(resume && { resume }),
-    started: ({ step }, { totalSteps }) => void send({ type: 'started', step, totalSteps, provider: spec.provider }),
+  if (holdAt !== null) spec.stepsPerRun = 1;
+  const { progress, snapshot, finished } = await fit(spec, data, await startOf(spec), {
+    started: ({ step, totalSteps }) => void send({ type: 'started', step, totalSteps, provider: spec.provider }),
     after: createWatch(spec, holdAt),
   });
-  if (state.step < plan.totalSteps) return;
-  const path = join(spec.paths.out, 'final.state');
-  await writeDurably(path, encodeCheckpoint(spec, state, plan.epochs));
-  await send({ type: 'done', path, steps: state.step, loss: shownLoss(state) });
+  if (!finished) return;
+  const path = join(out, 'final.state');
+  await writeDurably(path, encodeCheckpoint(spec, progress, snapshot));
+  await send({ type: 'done', path, steps: progress.step, loss: progress.loss });
 }
 
 function failureOf(error: unknown): { failure: string; detail: string } {

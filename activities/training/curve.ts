@@ -3,25 +3,19 @@ import type { Log } from '../../adapters/log.js';
 import { type Db, inTransaction } from '../../db/client.js';
 import { logMetrics } from '../../db/metric.js';
 import { setStepProgress } from '../../db/step.js';
+import type { Progress } from '../../domain/model.js';
 import type { StepInput } from '../../domain/run.js';
 import { currentStep } from '../step.js';
 
 /** Each write is an event of the run as well. */
 const writeEveryMs = 1_000;
-/** Points kept while the database is away: hours of training. The oldest go first. */
+/** Progresss kept while the database is away: hours of training. The oldest go first. */
 const mostWaiting = 50_000;
 
-interface Point {
-  step: number;
-  totalSteps: number;
-  epoch: number;
-  loss: number;
-}
-
 export interface Curve {
-  add(point: Point): void;
+  add(point: Progress): void;
   /** The last point, or nothing before the first. */
-  progress(): Point | Record<string, never>;
+  progress(): Progress | Record<string, never>;
   /** Writes what waits. Never rejects. */
   flush(): Promise<void>;
 }
@@ -30,8 +24,8 @@ export interface Curve {
 export function lossCurve(deps: { db: Db; log: Log }, input: StepInput): Curve {
   const step = currentStep();
   const { run } = input.context;
-  let waiting: Point[] = [];
-  let last: Point | null = null;
+  let waiting: Progress[] = [];
+  let last: Progress | null = null;
   let lastWrite = Number.NEGATIVE_INFINITY;
   let writing: Promise<void> | null = null;
   const write = async (): Promise<void> => {
@@ -43,10 +37,13 @@ export function lossCurve(deps: { db: Db; log: Log }, input: StepInput): Curve {
       await inTransaction(deps.db, async (tx) => {
         await step.guard(tx);
         const { candidate } = input;
-        await logMetrics(
-          tx,
-          batch.map((point) => ({ run, name: 'loss', candidate, step: point.step, value: point.loss })),
-        );
+        const curveOf = (name: string, pick: (point: Progress) => number | null) =>
+          batch.flatMap((point) => {
+            const value = pick(point);
+            return value === null ? [] : [{ run, name, candidate, step: point.step, value }];
+          });
+        const points = [...curveOf('loss', ({ loss }) => loss), ...curveOf('validationLoss', (at) => at.validation)];
+        await logMetrics(tx, points);
         await setStepProgress(tx, { ...step.key, fence: step.fence, progress });
       });
     } catch (error) {

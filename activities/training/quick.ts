@@ -36,11 +36,13 @@ export async function quickModel(deps: TrainDeps & FeaturizeDeps, input: StepInp
   const features = await deps.artifacts.readJson<FittedFeatures>(featurized.features);
   return inScratchFolder(deps.scratch, 'quick', async (folder) => {
     const { rows, width, x, y } = featurized.train;
-    const epochs = Math.min(mostEpochs, Number(trainer.params['epochs'] ?? mostEpochs));
+    const { epochs } = trainer.params;
+    const fewer = typeof epochs === 'number' ? { epochs: Math.min(mostEpochs, epochs) } : {};
     const spec: TrainSpec = {
       ...{ trainer: trainer.type, task: document.dataset.task, seed: trainer.seed, rows, width },
-      params: { ...trainer.params, epochs },
+      params: { ...trainer.params, ...fewer },
       outputs: featurized.outputs,
+      validation: null,
       paths: {
         x: await deps.artifacts.localPath(x),
         y: await deps.artifacts.localPath(y),

@@ -55,14 +55,14 @@ interface Checkpoint {
 export async function train(deps: TrainDeps, input: StepInput): Promise<TrainResult> {
   const step = currentStep();
   const startedAt = performance.now();
-  const { spec, epochs } = await makeSpec(deps, input);
+  const spec = await makeSpec(deps, input);
   const { device, note, from } = await startingPoint(deps, input, spec);
   return inScratchFolder(deps.scratch, 'train', async (folder) => {
     spec.paths.checkpoint = from?.path ?? null;
     spec.paths.out = folder;
     const specPath = join(folder, 'spec.json');
     await writeFile(specPath, JSON.stringify(spec));
-    const done = await supervise(deps, step, input, specPath, from, epochs);
+    const done = await supervise(deps, step, input, specPath, from);
     const state = await keeping(deps, 'state').putFile(done.path, mediaTypes.binary);
     const seconds = (performance.now() - startedAt) / 1000;
     return {
@@ -81,12 +81,16 @@ export async function train(deps: TrainDeps, input: StepInput): Promise<TrainRes
   });
 }
 
-async function makeSpec(deps: TrainDeps, input: StepInput): Promise<{ spec: TrainSpec; epochs: number }> {
+async function makeSpec(deps: TrainDeps, input: StepInput): Promise<TrainSpec> {
   const { document } = await runSpecification(deps.db, input.context.run);
   const trainer = document.trainers[input.candidate];
   if (!trainer) throw new Failure('InvalidPipeline', `there is no trainer number ${input.candidate + 1}`);
-  const { train: matrix, outputs } = input.inputs['featurize'] as unknown as FeaturizeResult;
-  const spec: TrainSpec = {
+  const { train: matrix, validation, outputs } = input.inputs['featurize'] as unknown as FeaturizeResult;
+  const local = async ({ x, y }: { x: Digest; y: Digest }) => ({
+    x: await deps.artifacts.localPath(x),
+    y: await deps.artifacts.localPath(y),
+  });
+  return {
     trainer: trainer.type,
     task: document.dataset.task,
     params: trainer.params,
@@ -94,29 +98,25 @@ async function makeSpec(deps: TrainDeps, input: StepInput): Promise<{ spec: Trai
     rows: matrix.rows,
     width: matrix.width,
     outputs,
-    paths: {
-      x: await deps.artifacts.localPath(matrix.x),
-      y: await deps.artifacts.localPath(matrix.y),
-      checkpoint: null,
-      out: '',
-    },
+    validation: validation && { rows: validation.rows, ...(await local(validation)) },
+    paths: { ...(await local(matrix)), checkpoint: null, out: '' },
     provider: 'cpu',
     threads: 1,
     stepsPerRun,
     checkpointEveryMs: deps.checkpointEveryMs,
     inputsDigest: 'sha256:',
   };
-  return { spec, epochs: Number(trainer.params['epochs'] ?? 0) };
 }
 
 /** Everything that the final bytes depend on (architecture, rule 9), and no time, name, number or path. */
 function inputsDigest(spec: TrainSpec, input: StepInput): Digest {
-  const { train: matrix } = input.inputs['featurize'] as unknown as FeaturizeResult;
+  const { train: matrix, validation } = input.inputs['featurize'] as unknown as FeaturizeResult;
   const { trainer, task, params, seed, rows, width, outputs, provider, threads } = spec;
   const facts = {
     ...{ trainer, task, params, seed, rows, width, outputs, provider, threads },
     x: matrix.x,
     y: matrix.y,
+    validation: validation && { x: validation.x, y: validation.y },
     // one provider computes other bits on another kind of machine
     cpu: process.arch,
     trainerVersion: trainers[trainer].version,
@@ -225,7 +225,6 @@ async function supervise(
   input: StepInput,
   specPath: string,
   from: Checkpoint | null,
-  epochs: number,
 ): Promise<{ path: string; steps: number; loss: number }> {
   const { run } = input.context;
   let latest = from;
@@ -235,16 +234,10 @@ async function supervise(
     {
       started: (message) =>
         deps.log.info({ run, node: input.node, step: message.step, of: message.totalSteps }, 'train.started'),
-      progress: (message) => {
-        step.heartbeat({
-          step: message.step,
-          totalSteps: message.totalSteps,
-          epoch: message.epoch,
-          epochs,
-          checkpoint: latest as never,
-        });
-        const { loss, epoch, totalSteps } = message;
-        curve.add({ step: message.step, totalSteps, epoch, loss });
+      progress: ({ type: _, ...progress }) => {
+        const { step: at, totalSteps, epoch, epochs } = progress;
+        step.heartbeat({ step: at, totalSteps, epoch, epochs, checkpoint: latest as never });
+        curve.add(progress);
       },
       checkpoint: async (message) => {
         latest = await storeCheckpoint(deps, step, message, curve);

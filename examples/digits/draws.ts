@@ -4,7 +4,8 @@ import { partOf } from '../../activities/dataset/split.js';
 import type { FittedFeatures, TrainSpec } from '../../domain/model.js';
 import { headModel } from '../../ml/export/one-file.js';
 import { encodeCheckpoint } from '../../ml/trainers/checkpoint.js';
-import { fit } from '../../ml/trainers/fit.js';
+import { fit } from '../../ml/trainers/index.js';
+import { memoryRows } from '../../ml/trainers/rows.js';
 import { createRandom, drawWithout } from '../../stats/prng.js';
 import { type DemoRows, type Row, shares } from './rows.js';
 
@@ -72,10 +73,12 @@ async function accuracyOf(
   const { params, seed } = options.document.trainer;
   const spec: TrainSpec = {
     ...{ trainer: 'linear', task: 'classification', params, seed, rows: data.y.length, width, outputs: classes.length },
+    validation: null,
     paths: { x: '', y: '', checkpoint: null, out: '' },
     ...{ provider: 'cpu', threads: 1, stepsPerRun: 64, checkpointEveryMs: Infinity, inputsDigest: 'sha256:' },
   };
-  const state = encodeCheckpoint(spec, await fit(spec, data), 0);
+  const { progress, snapshot } = await fit(spec, { train: memoryRows(data.x, data.y, width), validation: null });
+  const state = encodeCheckpoint(spec, progress, snapshot);
   const num = Array.from({ length: width }, (_, i) => ({
     input: { column: `${i}`, part: null },
     impute: 0,

@@ -1,119 +1,120 @@
-// The state of a training run as one file: 8 bytes "PRNNSTA1", header length (uint32 LE), JSON header padded with
-// spaces to a multiple of 4, then float32 LE: parameters p, moments m and v (P each), target mean and scale.
-// The bytes are a function of the spec and the step: no time, no path. Written by temporary file, fsync and rename.
+// The state of a training as one file, for every trainer: 8 bytes "PRNNSTA2", header length (uint32 LE), JSON header
+// padded with spaces, then the arrays one after another, little-endian, each at a multiple of 8 bytes.
+// The bytes are a function of the spec and the snapshot: no time, no path. Written by temporary file, fsync and rename.
 import { createHash } from 'node:crypto';
 import { open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Digest } from '../../domain/artifact.js';
 import { Failure } from '../../domain/failures.js';
-import type { Provider, TrainerType, TrainSpec } from '../../domain/model.js';
+import type { Json } from '../../domain/json.js';
+import type { Progress, Provider, Snapshot, SnapshotArray, TrainerType, TrainSpec } from '../../domain/model.js';
 import { runtimeVersion } from '../provider.js';
 import { trainers } from './index.js';
 
-const magic = 'PRNNSTA1';
-/** Longer than any header is. */
-const headerLimit = 16_384;
+const magic = 'PRNNSTA2';
+const prefixBytes = magic.length + 4;
+/** No header is longer. */
+const headerLimit = 1 << 20;
 
-/** Everything between two steps. */
-export interface FitState {
-  /** Steps done. */
-  step: number;
-  /** Mean loss of the epoch so far is lossSum / lossRows; both start at 0 with each epoch. */
-  lossSum: number;
-  lossRows: number;
-  /** Mean loss of the last whole epoch; null before its end. */
-  epochLoss: number | null;
-  p: Float32Array;
-  m: Float32Array;
-  v: Float32Array;
-  /** Regression: value = output · scale + mean. Classification: 0 and 1. */
-  target: { mean: number; scale: number };
-}
+const arrayTypes = { float32: Float32Array, float64: Float64Array, int32: Int32Array, uint8: Uint8Array };
+type ArrayType = keyof typeof arrayTypes;
 
 export interface CheckpointHeader {
-  version: 1;
+  version: 2;
   trainer: TrainerType;
   trainerVersion: string;
   inputsDigest: Digest;
   step: number;
   epoch: number;
-  lossSum: number;
-  lossRows: number;
-  epochLoss: number | null;
-  parameters: number;
+  facts: { [key: string]: Json };
+  arrays: { name: string; type: ArrayType; length: number }[];
   onnxruntime: string;
   provider: Provider;
   threads: number;
-  /** sha256 of the float32 part. */
+  /** sha256 of everything behind the header. */
   sha256: string;
 }
 
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+const padded = (length: number): number => Math.ceil(length / 8) * 8;
 
-export function encodeCheckpoint(spec: TrainSpec, state: FitState, epoch: number): Uint8Array {
-  const count = state.p.length;
-  const numbers = new Float32Array(3 * count + 2);
-  numbers.set(state.p, 0);
-  numbers.set(state.m, count);
-  numbers.set(state.v, 2 * count);
-  numbers.set([state.target.mean, state.target.scale], 3 * count);
-  const body = new Uint8Array(numbers.buffer);
+function typeOf(array: SnapshotArray): ArrayType {
+  const found = Object.entries(arrayTypes).find(([, kind]) => array instanceof kind);
+  if (!found) throw new TypeError('an array of a type that checkpoints do not have');
+  return found[0] as ArrayType;
+}
+
+function bodyOf(arrays: SnapshotArray[]): Uint8Array {
+  const body = new Uint8Array(arrays.reduce((sum, array) => sum + padded(array.byteLength), 0));
+  let at = 0;
+  for (const array of arrays) {
+    body.set(new Uint8Array(array.buffer, array.byteOffset, array.byteLength), at);
+    at += padded(array.byteLength);
+  }
+  return body;
+}
+
+export function encodeCheckpoint(spec: TrainSpec, { epoch }: Pick<Progress, 'epoch'>, snapshot: Snapshot): Uint8Array {
+  const body = bodyOf(Object.values(snapshot.arrays));
   const header: CheckpointHeader = {
-    version: 1,
+    version: 2,
     trainer: spec.trainer,
     trainerVersion: trainers[spec.trainer].version,
     inputsDigest: spec.inputsDigest,
-    step: state.step,
+    step: snapshot.step,
     epoch,
-    lossSum: state.lossSum,
-    lossRows: state.lossRows,
-    epochLoss: state.epochLoss,
-    parameters: count,
+    facts: snapshot.facts,
+    arrays: Object.entries(snapshot.arrays).map(([name, array]) => ({
+      ...{ name, type: typeOf(array), length: array.length },
+    })),
     onnxruntime: runtimeVersion,
     provider: spec.provider,
     threads: spec.threads,
     sha256: sha256(body),
   };
-  let text = JSON.stringify(header);
-  text = text.padEnd(Math.ceil(text.length / 4) * 4);
-  const out = new Uint8Array(12 + text.length + body.length);
+  const text = Buffer.from(JSON.stringify(header));
+  const start = padded(prefixBytes + text.length);
+  if (start > headerLimit) throw new RangeError(`a checkpoint header of ${start} bytes`);
+  const out = new Uint8Array(start + body.length).fill(0x20, 0, start);
   out.set(Buffer.from(magic, 'latin1'));
-  new DataView(out.buffer).setUint32(8, text.length, true);
-  out.set(Buffer.from(text, 'latin1'), 12);
-  out.set(body, 12 + text.length);
+  new DataView(out.buffer).setUint32(magic.length, start - prefixBytes, true);
+  out.set(text, prefixBytes);
+  out.set(body, start);
   return out;
 }
 
 const broken = (what: string): Failure => new Failure('ArtifactCorrupt', `training state: ${what}`);
 
-/** `length`: of the text, after 12 bytes. */
-function decodeHeader(bytes: Uint8Array): { header: CheckpointHeader; length: number } {
-  if (bytes.length < 12 || Buffer.from(bytes.subarray(0, 8)).toString('latin1') !== magic)
+/** `bodyAt`: where the arrays begin. */
+function decodeHeader(bytes: Uint8Array): { header: CheckpointHeader; bodyAt: number } {
+  if (bytes.length < prefixBytes || Buffer.from(bytes.subarray(0, magic.length)).toString('latin1') !== magic)
     throw broken('not such a file');
-  const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(8, true);
+  const bodyAt = prefixBytes + new DataView(bytes.buffer, bytes.byteOffset).getUint32(magic.length, true);
   try {
-    const header = JSON.parse(Buffer.from(bytes.subarray(12, 12 + length)).toString('utf8')) as CheckpointHeader;
-    return { header, length };
+    const header = JSON.parse(Buffer.from(bytes.subarray(prefixBytes, bodyAt)).toString('utf8')) as CheckpointHeader;
+    return { header, bodyAt };
   } catch {
     throw broken('its header cannot be read');
   }
 }
 
 /** Throws ArtifactCorrupt unless the bytes are a whole checkpoint. */
-export function decodeCheckpoint(bytes: Uint8Array): { header: CheckpointHeader; state: FitState } {
-  const { header, length } = decodeHeader(bytes);
-  const body = bytes.slice(12 + length);
-  const count = header.parameters;
-  if (body.length !== 4 * (3 * count + 2)) throw broken(`${body.length} bytes for ${count} parameters`);
-  if (sha256(body) !== header.sha256) throw broken('its sha256 differs');
-  const numbers = new Float32Array(body.buffer, body.byteOffset, 3 * count + 2);
-  const part = (i: number): Float32Array => numbers.slice(i * count, (i + 1) * count);
-  const target = { mean: numbers[3 * count]!, scale: numbers[3 * count + 1]! };
-  const { step, lossSum, lossRows, epochLoss } = header;
-  return { header, state: { step, lossSum, lossRows, epochLoss, p: part(0), m: part(1), v: part(2), target } };
+export function decodeCheckpoint(bytes: Uint8Array): { header: CheckpointHeader; snapshot: Snapshot } {
+  const { header, bodyAt } = decodeHeader(bytes);
+  // a copy, so that the arrays lie at multiples of their size wherever the bytes came from
+  const body = new Uint8Array(bytes.subarray(bodyAt));
+  if (sha256(body) !== header.sha256) throw broken(`its sha256 differs, ${body.length} bytes`);
+  const arrays: Snapshot['arrays'] = {};
+  let at = 0;
+  for (const { name, type, length } of header.arrays) {
+    const array = new arrayTypes[type](body.buffer, at, length);
+    arrays[name] = array;
+    at += padded(array.byteLength);
+  }
+  return { header, snapshot: { step: header.step, facts: header.facts, arrays } };
 }
 
-/** The header of a checkpoint file, without its numbers. Throws ArtifactCorrupt where there is none. */
+/** The header of a checkpoint file, without its arrays. Throws ArtifactCorrupt where there is none. */
 export async function readCheckpointHeader(path: string): Promise<CheckpointHeader> {
   const file = await open(path, 'r');
   try {
@@ -127,7 +128,7 @@ export async function readCheckpointHeader(path: string): Promise<CheckpointHead
 /** What of the header differs from what this training needs, in words; null where it can go on from there. */
 export function mismatch(spec: TrainSpec, header: CheckpointHeader): string | null {
   const expected: Partial<CheckpointHeader> = {
-    version: 1,
+    version: 2,
     trainer: spec.trainer,
     trainerVersion: trainers[spec.trainer].version,
     inputsDigest: spec.inputsDigest,
@@ -143,13 +144,11 @@ export function mismatch(spec: TrainSpec, header: CheckpointHeader): string | nu
 }
 
 /** The state to go on from. Throws CheckpointMismatch when it belongs to other inputs, versions, provider or threads. */
-export function resumeFrom(spec: TrainSpec, bytes: Uint8Array, parameters: number): FitState {
-  const { header, state } = decodeCheckpoint(bytes);
-  const sizes =
-    header.parameters === parameters ? null : `parameters is ${header.parameters}, expected ${String(parameters)}`;
-  const differs = mismatch(spec, header) ?? sizes;
+export function resumeFrom(spec: TrainSpec, bytes: Uint8Array): Snapshot {
+  const { header, snapshot } = decodeCheckpoint(bytes);
+  const differs = mismatch(spec, header);
   if (differs !== null) throw new Failure('CheckpointMismatch', differs);
-  return state;
+  return snapshot;
 }
 
 /** Readers of `path` see the old bytes, the new ones, or no file; never a part. The folder is synced too. */

@@ -1,6 +1,28 @@
 // All trainers by type. A new one is a line here, its table in domain/trainers.ts, and a file like linear.ts.
-import type { TrainerType } from '../../domain/model.js';
+import type { TrainerType, TrainSpec } from '../../domain/model.js';
+import { Failure } from '../../domain/failures.js';
 import { linear } from './linear.js';
-import type { Trainer } from './trainer.js';
+import type { FitHooks, FitResult, Start, TrainData, Trainer } from './trainer.js';
 
 export const trainers: Record<TrainerType, Trainer> = { linear };
+
+function checkData(spec: TrainSpec, { train, validation }: TrainData): void {
+  if (spec.rows < 1) throw new Failure('NoLabels', 'there are no rows to train on');
+  for (const part of [train, validation]) {
+    if (part === null || part.width === spec.width) continue;
+    throw new Failure('ArtifactCorrupt', `a matrix of width ${part.width}, expected ${spec.width}`);
+  }
+  if (train.rows !== spec.rows) throw new Failure('ArtifactCorrupt', `${train.rows} rows, expected ${spec.rows}`);
+}
+
+/** Trains as `spec` says (`Trainer.fit`). Without hooks it runs to the end in silence. */
+export async function fit(
+  spec: TrainSpec,
+  data: TrainData,
+  start: Start = {},
+  hooks: Partial<FitHooks> = {},
+): Promise<FitResult> {
+  checkData(spec, data);
+  const { started = () => undefined, after = () => Promise.resolve(true) } = hooks;
+  return trainers[spec.trainer].fit(spec, data, start, { started, after });
+}

@@ -1,16 +1,14 @@
 // Softmax regression, or linear regression on a standardised target. Both are convex and start at zero.
-import { trainerParameters } from '../../domain/trainers.js';
-import type { Trainer } from './trainer.js';
-import { parameterCount } from './trainer.js';
+import { gradientTrainer } from './gradient/index.js';
+import { parameterCount, type GradientModel } from './gradient/model.js';
 
-export const linear: Trainer = {
-  type: 'linear',
-  version: '2',
-  parameters: trainerParameters.linear,
+export const linearModel: GradientModel = {
   layout: ({ width, outputs }) => [
     { name: 'W', dims: [width, outputs], decay: true },
     { name: 'b', dims: [outputs], decay: false },
   ],
-  initial: (shape) => new Float32Array(parameterCount(linear.layout(shape))),
+  initial: (shape) => new Float32Array(parameterCount(linearModel.layout(shape))),
   forward: (tape, [w, b], x) => tape.gemm(x, w!, b!),
 };
+
+export const linear = gradientTrainer('linear', '3', linearModel);

@@ -1,11 +1,11 @@
-// What a trainer is: parameters, tensors to learn, and a forward pass. The optimiser step, the loop, the checkpoint
-// and the export are the same for all of them (step.ts, fit.ts, checkpoint.ts, ../export/one-file.ts).
+// What a trainer is: it learns from a featurised matrix step by step, hands out its whole state between two steps, and
+// writes what it has learnt as nodes of the served file. Child, checkpoint and export are the same for all of them.
 import type { Task } from '../../domain/dataset.js';
-import type { TrainerType, TrainSpec } from '../../domain/model.js';
+import type { Progress, Snapshot, TrainerType, TrainSpec } from '../../domain/model.js';
 import type { TrainerParameter, TrainerParams } from '../../domain/trainers.js';
-import type { Tape, Var } from '../onnx/autodiff.js';
+import type { Graph } from '../onnx/graph.js';
 
-/** What the graph depends on: sizes, not data. */
+/** What graphs depend on: sizes and parameters, not data. */
 export interface Shape {
   task: Task;
   /** Width of the featurised matrix. */
@@ -15,11 +15,40 @@ export interface Shape {
   params: TrainerParams;
 }
 
-/** One learned tensor inside the flat parameter vector, in order. `decay`: weight decay applies to it. */
-export interface ParameterTensor {
-  name: string;
-  dims: readonly number[];
-  decay: boolean;
+/** A featurised part: `x` is row-major rows x width and may lie on disk. */
+export interface Rows {
+  rows: number;
+  width: number;
+  /** Class index, or value. */
+  y: Float32Array;
+  /** Rows `from` to `from + count` (exclusive) into the front of `into`. Throws ArtifactCorrupt where they are not there. */
+  read(from: number, count: number, into: Float32Array): Promise<void>;
+}
+
+export interface TrainData {
+  train: Rows;
+  /** For early stopping and calibration; null where the split has none. */
+  validation: Rows | null;
+}
+
+/** Where a training begins: at a checkpoint of its own, at what an earlier version had learnt, or at nothing. */
+export interface Start {
+  resume?: Snapshot;
+  warm?: Snapshot;
+}
+
+export interface FitHooks {
+  /** Once, before the first step of this call. */
+  started(progress: Progress): void;
+  /** Between two steps, as often as the trainer can be stopped; training goes on when it resolves to true. */
+  after(progress: Progress, snapshot: () => Snapshot): Promise<boolean>;
+}
+
+export interface FitResult {
+  progress: Progress;
+  snapshot: Snapshot;
+  /** False where `after` stopped it. */
+  finished: boolean;
 }
 
 export interface Trainer {
@@ -28,16 +57,17 @@ export interface Trainer {
   readonly version: string;
   /** Names, defaults, ranges and meanings. */
   readonly parameters: Record<string, TrainerParameter>;
-  layout(shape: Shape): ParameterTensor[];
-  /** Initial flat parameter vector, a function of shape and seed. */
-  initial(shape: Shape, seed: number): Float32Array;
-  /** Emits x [B, width] to logits or standardised values [B, outputs], for training and for the served file alike. */
-  forward(tape: Tape, tensors: readonly Var[], x: Var, shape: Shape): Var;
-}
-
-/** Length of the flat parameter vector. */
-export function parameterCount(layout: readonly ParameterTensor[]): number {
-  return layout.reduce((sum, { dims }) => sum + dims.reduce((product, dim) => product * dim, 1), 0);
+  /**
+   * Trains to the end, or until `after` answers false. Undisturbed, and resumed from any snapshot, the last snapshot is
+   * the same to the bit. Throws TrainingDiverged, Unavailable (provider), ArtifactCorrupt (data), NoLabels (no rows),
+   * CheckpointMismatch (a state of another size).
+   */
+  fit(spec: TrainSpec, data: TrainData, start: Start, hooks: FitHooks): Promise<FitResult>;
+  /**
+   * Writes the nodes from `x` float32 [N, width] to logits [N, outputs], or to values [N, 1] in the target's unit.
+   * Throws ModelInvalid when the snapshot does not fit the shape.
+   */
+  emit(graph: Graph, x: string, snapshot: Snapshot, shape: Shape): string;
 }
 
 export function shapeOf(spec: Pick<TrainSpec, keyof Shape>): Shape {

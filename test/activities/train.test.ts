@@ -13,9 +13,8 @@ import type { Json } from '../../domain/json.js';
 import type { TrainSpec } from '../../domain/model.js';
 import type { RunContext } from '../../domain/run.js';
 import { encodeCheckpoint } from '../../ml/trainers/checkpoint.js';
-import { fit } from '../../ml/trainers/fit.js';
 import { ask } from '../db/facts.js';
-import { toyData, trainSpec } from '../ml/spec.js';
+import { learn, toyData, trainSpec } from '../ml/spec.js';
 import { documentOf, openWorld } from './dataset-run.js';
 
 const size = { rows: 60, width: 5, outputs: 3 };
@@ -55,14 +54,14 @@ async function attempt(context: RunContext, previous?: Json): Promise<Step> {
 
 const inputOf = (context: RunContext) => ({
   ...{ context, node: 'train', candidate: 0 },
-  inputs: { featurize: { train: matrix, outputs: size.outputs } as unknown as Json },
+  inputs: { featurize: { train: matrix, validation: null, outputs: size.outputs } as unknown as Json },
 });
 
 /** A checkpoint of step 10 of something else. */
 async function foreign(given: Partial<TrainSpec>): Promise<Digest> {
   const spec = trainSpec(size);
-  const state = await fit(spec, data, { after: (now) => Promise.resolve(now.step < 10) });
-  const bytes = encodeCheckpoint({ ...spec, ...given }, state, 1);
+  const { snapshot } = await learn(spec, data, { after: ({ step }) => Promise.resolve(step < 10) });
+  const bytes = encodeCheckpoint({ ...spec, ...given }, { epoch: 1 }, snapshot);
   return (await world.artifacts.putBytes(bytes, mediaTypes.binary)).digest;
 }
 
@@ -98,7 +97,7 @@ it('a curve that cannot be written is written later, and decides nothing', async
   const step = await attempt(context);
   step.guard = () => (away ? Promise.reject(new Failure('Unavailable', 'as told')) : Promise.resolve());
   const curve = await withStep(step, () => Promise.resolve(lossCurve(deps, inputOf(context))));
-  const point = { totalSteps: 3, epoch: 1, loss: 0.5 };
+  const point = { totalSteps: 3, epoch: 1, epochs: 1, loss: 0.5, validation: null };
   for (const at of [1, 2]) curve.add({ ...point, step: at });
   await curve.flush();
   expect(await metricsOf(world.db, context.run)).toEqual([]);

@@ -4,10 +4,8 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { oneFileModel } from '../../ml/export/one-file.js';
 import { featuriserGraph } from '../../ml/features/graph.js';
-import { encodeCheckpoint } from '../../ml/trainers/checkpoint.js';
-import { fit } from '../../ml/trainers/fit.js';
 import { fittedFeatures } from './fitted.js';
-import { trainSpec } from './spec.js';
+import { learnt, trainSpec } from './spec.js';
 import { runOnce } from './support.js';
 
 const file = join(import.meta.dirname, '../../examples/digits/digits.csv');
@@ -51,7 +49,7 @@ test.runIf(existsSync(file))(
     const X = (await runOnce(featuriserGraph(fitted), feed(train)))['X']!.data as Float32Array;
     const y = Float32Array.from(train, (row) => classes.indexOf(row.label));
     const spec = trainSpec({ rows: train.length, width: 64, outputs: 10, stepsPerRun: 100 });
-    const state = encodeCheckpoint(spec, await fit(spec, { x: X, y }), 40);
+    const state = await learnt(spec, { x: X, y });
     const model = oneFileModel(fitted, state, { trainer: 'linear', params: spec.params });
     const { label } = await runOnce(model, feed(holdout));
     const right = holdout.filter((row, i) => row.label === label!.data[i]).length;

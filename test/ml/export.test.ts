@@ -3,10 +3,8 @@ import type { Task } from '../../domain/dataset.js';
 import type { FittedFeatures } from '../../domain/model.js';
 import { headModel, oneFileModel } from '../../ml/export/one-file.js';
 import { featureWidth, featuriserGraph } from '../../ml/features/graph.js';
-import { encodeCheckpoint } from '../../ml/trainers/checkpoint.js';
-import { fit } from '../../ml/trainers/fit.js';
 import { fittedFeatures } from './fitted.js';
-import { trainSpec } from './spec.js';
+import { learnt, trainSpec } from './spec.js';
 import type { Feed } from './support.js';
 import { numbers, runOnce } from './support.js';
 
@@ -38,8 +36,7 @@ async function trained(task: Task): Promise<{ fitted: FittedFeatures; state: Uin
   const y = Float32Array.from({ length: rows }, (_, i) => (task === 'classification' ? i % 3 : 100 + i));
   const outputs = task === 'classification' ? 3 : 1;
   const spec = trainSpec({ task, rows, width: featureWidth(fitted), outputs, params: { epochs: 5 } });
-  const state = await fit(spec, { x: X.data as Float32Array, y });
-  return { fitted, state: encodeCheckpoint(spec, state, 5) };
+  return { fitted, state: await learnt(spec, { x: X.data as Float32Array, y }) };
 }
 
 describe.each(['classification', 'regression'] as const)('%s', (task) => {

@@ -1,16 +1,26 @@
 // Trainer specs and small data sets for tests.
-import type { TrainSpec } from '../../domain/model.js';
+import type { Snapshot, TrainSpec } from '../../domain/model.js';
 import { parseTrainerParams } from '../../domain/trainers.js';
-import type { TrainData } from '../../ml/trainers/fit.js';
+import { encodeCheckpoint } from '../../ml/trainers/checkpoint.js';
+import { fit } from '../../ml/trainers/index.js';
+import { memoryRows } from '../../ml/trainers/rows.js';
+import type { FitHooks, FitResult } from '../../ml/trainers/trainer.js';
 import { numbers } from './support.js';
 
+/** Row-major x and y, without a width. */
+export interface Toy {
+  x: Float32Array;
+  y: Float32Array;
+}
+
 export function trainSpec(given: Partial<TrainSpec> & Pick<TrainSpec, 'rows' | 'width' | 'outputs'>): TrainSpec {
-  const parsed = parseTrainerParams('linear', given.params ?? {});
+  const parsed = parseTrainerParams(given.trainer ?? 'linear', given.params ?? {});
   if ('faults' in parsed) throw new Error(JSON.stringify(parsed.faults));
   return {
     trainer: 'linear',
     task: 'classification',
     seed: 7,
+    validation: null,
     paths: { x: 'x.f32', y: 'y.f32', checkpoint: null, out: '.' },
     provider: 'cpu',
     threads: 1,
@@ -23,7 +33,7 @@ export function trainSpec(given: Partial<TrainSpec> & Pick<TrainSpec, 'rows' | '
 }
 
 /** Separable classes with noise, or a linear target. */
-export function toyData(rows: number, width: number, classes: number): TrainData {
+export function toyData(rows: number, width: number, classes: number): Toy {
   const x = Float32Array.from(numbers(rows + width, rows * width));
   const mix = numbers(5, width * Math.max(classes, 1));
   const score = (row: number, c: number): number => {
@@ -37,4 +47,23 @@ export function toyData(rows: number, width: number, classes: number): TrainData
     return scores.indexOf(Math.max(...scores));
   });
   return { x, y };
+}
+
+/** Trains in this process, to the end or until `after` answers false. */
+export function learn(
+  spec: TrainSpec,
+  data: Toy,
+  { resume, validation, ...hooks }: Partial<FitHooks> & { resume?: Snapshot; validation?: Toy } = {},
+): Promise<FitResult> {
+  const rowsOf = ({ x, y }: Toy) => memoryRows(x, y, spec.width);
+  const parts = { train: rowsOf(data), validation: validation ? rowsOf(validation) : null };
+  return fit(spec, parts, resume ? { resume } : {}, hooks);
+}
+
+/** The checkpoint file of what `learn` answered. */
+export const stateFile = (spec: TrainSpec, { progress, snapshot }: FitResult): Uint8Array =>
+  encodeCheckpoint(spec, progress, snapshot);
+
+export async function learnt(spec: TrainSpec, data: Toy): Promise<Uint8Array> {
+  return stateFile(spec, await learn(spec, data));
 }

@@ -1,27 +1,19 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Failure } from '../../domain/failures.js';
 import type { TrainSpec } from '../../domain/model.js';
 import { flopsPerStep, parseTrainerParams, trainerParameters } from '../../domain/trainers.js';
 import { probeProvider } from '../../ml/provider.js';
-import { createBatches, learningRate, permutation, planOf } from '../../ml/trainers/batches.js';
-import type { FitState } from '../../ml/trainers/checkpoint.js';
-import { decodeCheckpoint, encodeCheckpoint, resumeFrom } from '../../ml/trainers/checkpoint.js';
-import type { TrainData } from '../../ml/trainers/fit.js';
-import { epochOf, fit, shownLoss } from '../../ml/trainers/fit.js';
-import { trainers } from '../../ml/trainers/index.js';
-import { parameterCount, shapeOf } from '../../ml/trainers/trainer.js';
-import { toyData, trainSpec } from './spec.js';
-
-function bytesOf(spec: TrainSpec, state: FitState): Uint8Array {
-  return encodeCheckpoint(spec, state, epochOf(state.step, planOf(spec.rows, spec.params)));
-}
+import { decodeCheckpoint, resumeFrom } from '../../ml/trainers/checkpoint.js';
+import { createBatches, learningRate, permutation, planOf } from '../../ml/trainers/gradient/batches.js';
+import { stateOf } from '../../ml/trainers/gradient/state.js';
+import { fit, trainers } from '../../ml/trainers/index.js';
+import { memoryRows } from '../../ml/trainers/rows.js';
+import { learn, learnt, stateFile, type Toy, toyData, trainSpec } from './spec.js';
 
 /** Trains until `stopAt` steps are done, then goes on from the encoded checkpoint. */
-async function interrupted(spec: TrainSpec, data: TrainData, stopAt: number): Promise<FitState> {
-  const first = await fit(spec, data, { after: async (state) => state.step < stopAt });
-  const count = parameterCount(trainers[spec.trainer].layout(shapeOf(spec)));
-  return fit(spec, data, { resume: resumeFrom(spec, bytesOf(spec, first), count) });
+async function interrupted(spec: TrainSpec, data: Toy, stopAt: number): Promise<Uint8Array> {
+  const first = await learn(spec, data, { after: async ({ step }) => step < stopAt });
+  return stateFile(spec, await learn(spec, data, { resume: resumeFrom(spec, stateFile(spec, first)) }));
 }
 
 describe.each(['classification', 'regression'] as const)('%s', (task) => {
@@ -33,16 +25,16 @@ describe.each(['classification', 'regression'] as const)('%s', (task) => {
     trainSpec({ task, rows: 50, width: 5, outputs, params, stepsPerRun });
 
   test('undisturbed, resumed at any step, and single steps end in the same bytes', async () => {
-    const whole = await fit(make(1000), data);
-    expect(whole.step).toBe(80);
-    const expected = bytesOf(make(1000), whole);
-    expect(bytesOf(make(1), await fit(make(1), data))).toEqual(expected);
+    const whole = await learn(make(1000), data);
+    expect(whole).toMatchObject({ progress: { step: 80, totalSteps: 80 }, snapshot: { step: 80 }, finished: true });
+    const expected = stateFile(make(1000), whole);
+    expect(await learnt(make(1), data)).toEqual(expected);
     for (let step = 1; step <= 79; step += 7) {
-      expect(bytesOf(make(1), await interrupted(make(1), data, step))).toEqual(expected);
+      expect(await interrupted(make(1), data, step)).toEqual(expected);
     }
     await fc.assert(
       fc.asyncProperty(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 79 }), async (k, stopAt) => {
-        expect(bytesOf(make(k), await interrupted(make(k), data, stopAt))).toEqual(expected);
+        expect(await interrupted(make(k), data, stopAt)).toEqual(expected);
       }),
       { numRuns: 12 },
     );
@@ -52,9 +44,9 @@ describe.each(['classification', 'regression'] as const)('%s', (task) => {
     const longer = { ...params, epochs: 6, learningRate: 0.05 };
     const spec = trainSpec({ task, rows: 50, width: 5, outputs, params: longer });
     const losses: number[] = [];
-    const state = await fit(spec, data, { after: async (s) => losses.push(shownLoss(s)) > 0 });
-    expect(shownLoss(state)).toBeLessThan(losses[0]! / 3);
-    expect(bytesOf(spec, state)).not.toEqual(bytesOf(spec, await fit({ ...spec, seed: 8 }, data)));
+    const whole = await learn(spec, data, { after: async ({ loss }) => losses.push(loss) > 0 });
+    expect(whole.progress.loss).toBeLessThan(losses[0]! / 3);
+    expect(stateFile(spec, whole)).not.toEqual(await learnt({ ...spec, seed: 8 }, data));
   });
 });
 
@@ -91,14 +83,15 @@ test('a float64 softmax regression with AdamW in plain TypeScript ends at the sa
       p[j]! -= decay + (lr * mh) / (Math.sqrt(vh) + 1e-8);
     }
   }
-  const state = await fit(spec, data);
+  const state = stateOf((await learn(spec, data)).snapshot);
   state.p.forEach((value, j) => expect(value).toBeCloseTo(p[j]!, 5));
 });
 
 test('regression finds a linear rule in its own units', async () => {
   const data = toyData(200, 4, 0);
   const params = { epochs: 200, learningRate: 0.05, weightDecay: 0 };
-  const state = await fit(trainSpec({ task: 'regression', rows: 200, width: 4, outputs: 1, params }), data);
+  const spec = trainSpec({ task: 'regression', rows: 200, width: 4, outputs: 1, params });
+  const state = stateOf((await learn(spec, data)).snapshot);
   const at = (row: number): number => {
     const z = [0, 1, 2, 3].reduce((sum, d) => sum + data.x[row * 4 + d]! * state.p[d]!, state.p[4]!);
     return z * state.target.scale + state.target.mean;
@@ -113,18 +106,20 @@ describe('what goes wrong', () => {
   test('a loss that is no number is TrainingDiverged', async () => {
     const x = data.x.slice();
     x[3] = NaN;
-    await expect(fit(spec, { x, y: data.y })).rejects.toMatchObject({ failure: 'TrainingDiverged' });
+    await expect(learn(spec, { x, y: data.y })).rejects.toMatchObject({ failure: 'TrainingDiverged' });
   });
 
   test('a checkpoint of other inputs, threads or versions is refused, a damaged one too', async () => {
-    const state = await fit(spec, data);
-    const bytes = bytesOf(spec, state);
-    expect(decodeCheckpoint(bytes).state).toEqual(state);
+    const whole = await learn(spec, data);
+    const bytes = stateFile(spec, whole);
+    expect(decodeCheckpoint(bytes).snapshot).toEqual(whole.snapshot);
     const other = { ...spec, inputsDigest: `sha256:${'1'.repeat(64)}` as const };
     for (const wrong of [other, { ...spec, threads: 2 }, { ...spec, provider: 'cuda' as const }]) {
-      expect(() => resumeFrom(wrong, bytes, 18)).toThrow(expect.objectContaining({ failure: 'CheckpointMismatch' }));
+      expect(() => resumeFrom(wrong, bytes)).toThrow(expect.objectContaining({ failure: 'CheckpointMismatch' }));
     }
-    expect(() => resumeFrom(spec, bytes, 17)).toThrow(Failure);
+    const wider = toyData(50, 6, 3);
+    const resumed = learn({ ...spec, width: 6 }, wider, { resume: whole.snapshot });
+    await expect(resumed).rejects.toMatchObject({ failure: 'CheckpointMismatch' });
     const damaged = bytes.slice();
     damaged[bytes.length - 5]! ^= 1;
     for (const broken of [damaged, bytes.slice(0, -4), bytes.slice(0, 40), new Uint8Array(3)]) {
@@ -133,14 +128,17 @@ describe('what goes wrong', () => {
   });
 
   test('a matrix of another size, and no rows', async () => {
-    await expect(fit({ ...spec, rows: 49 }, data)).rejects.toMatchObject({ failure: 'ArtifactCorrupt' });
+    await expect(learn({ ...spec, rows: 49 }, data)).rejects.toMatchObject({ failure: 'ArtifactCorrupt' });
+    expect(() => memoryRows(data.x, data.y, 4)).toThrow(expect.objectContaining({ failure: 'ArtifactCorrupt' }));
+    const four = { train: memoryRows(new Float32Array(200), data.y, 4), validation: null };
+    await expect(fit(spec, four)).rejects.toMatchObject({ failure: 'ArtifactCorrupt' });
     const none = { x: new Float32Array(0), y: new Float32Array(0) };
-    await expect(fit({ ...spec, rows: 0 }, none)).rejects.toMatchObject({ failure: 'NoLabels' });
+    await expect(learn({ ...spec, rows: 0 }, none)).rejects.toMatchObject({ failure: 'NoLabels' });
   });
 
   test('a provider that is not there is Unavailable', async ({ skip }) => {
     skip((await probeProvider('cuda')).ok, 'CUDA is here');
-    await expect(fit({ ...spec, provider: 'cuda' }, data)).rejects.toMatchObject({ failure: 'Unavailable' });
+    await expect(learn({ ...spec, provider: 'cuda' }, data)).rejects.toMatchObject({ failure: 'Unavailable' });
   });
 });
 
@@ -150,7 +148,7 @@ test('a batch larger than the rows is one step an epoch; a constant target is le
   expect(planOf(5, spec.params)).toEqual({ rows: 5, batch: 5, stepsPerEpoch: 1, epochs: 600, totalSteps: 600 });
   expect(planOf(999, spec.params)).toMatchObject({ stepsPerEpoch: 16, epochs: 6 });
   expect(planOf(1000, spec.params)).toMatchObject({ stepsPerEpoch: 16, epochs: 3 });
-  const state = await fit(spec, { x: toyData(5, 2, 0).x, y: new Float32Array(5).fill(12) });
+  const state = stateOf((await learn(spec, { x: toyData(5, 2, 0).x, y: new Float32Array(5).fill(12) })).snapshot);
   expect(state.target).toEqual({ mean: 12, scale: 1 });
   expect(Math.abs(state.p[2]!)).toBeLessThan(0.1);
 });

@@ -1,12 +1,13 @@
 // The training step as an ONNX file: K optimiser steps in one Scan, on a flat parameter vector.
 // Optimiser: AdamW (Loshchilov & Hutter 2019, algorithm 2) with unscaled moments m' = m/(1-β1), v' = v/(1-β2);
 // the caller folds bias correction, schedule and scaling into three scalars a step (batches.ts), in float64.
-import type { Graph } from '../onnx/graph.js';
-import { Graph as OnnxGraph, modelBytes } from '../onnx/graph.js';
-import type { Var } from '../onnx/autodiff.js';
-import { Tape } from '../onnx/autodiff.js';
-import type { ParameterTensor, Shape, Trainer } from './trainer.js';
-import { parameterCount } from './trainer.js';
+import type { Graph } from '../../onnx/graph.js';
+import { Graph as OnnxGraph, modelBytes } from '../../onnx/graph.js';
+import type { Var } from '../../onnx/autodiff.js';
+import { Tape } from '../../onnx/autodiff.js';
+import type { Shape } from '../trainer.js';
+import type { GradientModel, ParameterTensor } from './model.js';
+import { parameterCount } from './model.js';
 
 export const beta1 = 0.9;
 export const beta2 = 0.999;
@@ -50,8 +51,8 @@ function emitUpdate(
   return graph.op('Sub', [flatten(graph, decayed), change]);
 }
 
-function emitBody(body: Graph, trainer: Trainer, shape: Shape, batch: number): void {
-  const layout = trainer.layout(shape);
+function emitBody(body: Graph, model: GradientModel, shape: Shape, batch: number): void {
+  const layout = model.layout(shape);
   const count = parameterCount(layout);
   const [p, m, v] = ['p', 'm', 'v'].map((name) => body.input(`${name}_in`, 'float', [count])) as [
     string,
@@ -70,7 +71,7 @@ function emitBody(body: Graph, trainer: Trainer, shape: Shape, batch: number): v
   const y = body.op('Gather', ['Y', rows], { axis: 0 });
   const names = splitParameters(body, p, layout);
   const tensors = names.map((name, i) => tape.parameter(name, layout[i]!.dims));
-  const loss = emitLoss(tape, trainer.forward(tape, tensors, x, shape), y, weights, shape, batch);
+  const loss = emitLoss(tape, model.forward(tape, tensors, x, shape), y, weights, shape, batch);
   const gradient = flatten(body, tape.gradients(loss, tensors));
   const decay = (name: string, beta: number, add: string): string =>
     body.op('Add', [body.op('Mul', [name, body.scalar('float', beta)]), add]);
@@ -91,9 +92,9 @@ function emitBody(body: Graph, trainer: Trainer, shape: Shape, batch: number): v
  * Outputs: p_out, m_out, v_out [P] and loss [K], each step's loss before its update. K is free from run to run, and
  * K steps in one run give the same bytes as K runs of one step. Opset 18: every node has a CUDA kernel.
  */
-export function trainStepModel(trainer: Trainer, shape: Shape, batch: number): Uint8Array {
+export function trainStepModel(model: GradientModel, shape: Shape, batch: number): Uint8Array {
   const graph = new OnnxGraph('train');
-  const count = parameterCount(trainer.layout(shape));
+  const count = parameterCount(model.layout(shape));
   graph.input('X', 'float', ['N', shape.width]);
   graph.input('Y', 'float', ['N']);
   const states = ['p', 'm', 'v'].map((name) => graph.input(name, 'float', [count]));
@@ -103,7 +104,7 @@ export function trainStepModel(trainer: Trainer, shape: Shape, batch: number): U
     ...['rate', 'epsilon', 'keep'].map((name) => graph.input(name, 'float', ['K'])),
   ];
   const body = graph.subgraph('step');
-  emitBody(body, trainer, shape, batch);
+  emitBody(body, model, shape, batch);
   const outputs = ['p_out', 'm_out', 'v_out', 'loss'];
   graph.ops('Scan', [...states, ...scanned], outputs, { body: { graph: body }, num_scan_inputs: scanned.length });
   for (const name of outputs.slice(0, 3)) graph.output(name, 'float', [count]);

@@ -1,5 +1,5 @@
 // Which rows each step sees, and at what rate: functions of seed and step number alone, so any step can be replayed.
-import { randomFromState } from '../../stats/prng.js';
+import { randomFromState } from '../../../stats/prng.js';
 import { beta1, beta2 } from './step.js';
 
 /** Uniform 32-bit integers: splitmix32-seeded xoshiro128** (Blackman & Vigna 2018). */
