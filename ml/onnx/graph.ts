@@ -4,7 +4,7 @@
 import { Message } from './wire.js';
 
 /** TensorProto.DataType. */
-export const elementTypes = { float: 1, int32: 6, int64: 7, string: 8, bool: 9, double: 11 } as const;
+export const elementTypes = { float: 1, uint8: 2, int8: 3, int32: 6, int64: 7, string: 8, bool: 9, double: 11 } as const;
 export type ElementType = keyof typeof elementTypes;
 
 /** A dimension: a size, or a name for one that is known at run time only. */
@@ -14,7 +14,7 @@ export type Dim = number | string;
 export interface TensorLiteral {
   type: ElementType;
   dims: readonly number[];
-  values: readonly (number | string)[] | Float32Array | Float64Array | Int32Array;
+  values: readonly (number | string)[] | Float32Array | Float64Array | Int32Array | Int8Array | Uint8Array;
 }
 
 /** Whole numbers become INT or INTS; write a float as `{ float: x }` or `{ floats: [...] }`. */
@@ -32,9 +32,12 @@ export type Attributes = Record<string, Attribute>;
 
 const utf8 = new TextEncoder();
 
+/** Bytes of one element, where they are not 4. */
+const widths: Partial<Record<ElementType, number>> = { int64: 8, double: 8, bool: 1, int8: 1, uint8: 1 };
+
 function rawBytes(literal: TensorLiteral): Uint8Array {
   const values = literal.values as readonly number[];
-  const width = literal.type === 'int64' || literal.type === 'double' ? 8 : literal.type === 'bool' ? 1 : 4;
+  const width = widths[literal.type] ?? 4;
   const bytes = new Uint8Array(values.length * width);
   const view = new DataView(bytes.buffer);
   for (let i = 0; i < values.length; i++) {
@@ -43,6 +46,7 @@ function rawBytes(literal: TensorLiteral): Uint8Array {
     else if (literal.type === 'double') view.setFloat64(i * 8, value, true);
     else if (literal.type === 'int32') view.setInt32(i * 4, value, true);
     else if (literal.type === 'int64') view.setBigInt64(i * 8, BigInt(value), true);
+    else if (literal.type === 'int8') view.setInt8(i, value);
     else view.setUint8(i, value);
   }
   return bytes;
