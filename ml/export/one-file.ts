@@ -8,6 +8,7 @@ import { Graph, modelBytes } from '../onnx/graph.js';
 import { decodeCheckpoint } from '../trainers/checkpoint.js';
 import { trainers } from '../trainers/index.js';
 import type { Shape } from '../trainers/trainer.js';
+import { Int8Graph } from './int8.js';
 
 /** Which trainer made the state, and with which parameters. */
 export interface ModelInfo {
@@ -54,23 +55,29 @@ function emitHead(graph: Graph, x: string, snapshot: Snapshot, info: ModelInfo &
  * Throws ArtifactCorrupt (state), ModelInvalid (sizes do not fit), FeaturesUnfit (no column).
  */
 export function oneFileModel(fitted: FittedFeatures, state: Uint8Array, info: ModelInfo): Uint8Array {
-  return modelOf(fitted, state, info, (graph) => emitFeatures(graph, fitted));
+  return modelOf(new Graph('model'), { fitted, state, info }, (graph) => emitFeatures(graph, fitted));
+}
+
+/** The same with its dense layers in int8, which answers a little differently; null where the trainer has none. */
+export function int8Model(fitted: FittedFeatures, state: Uint8Array, info: ModelInfo): Uint8Array | null {
+  const int8 = new Int8Graph('model');
+  const bytes = modelOf(int8, { fitted, state, info }, (graph) => emitFeatures(graph, fitted));
+  return int8.layers === 0 ? null : bytes;
 }
 
 /** The same head behind an input `X` float32 [N,width]: for rows that are featurised already. */
 export function headModel(fitted: FittedFeatures, state: Uint8Array, info: ModelInfo): Uint8Array {
-  return modelOf(fitted, state, info, (graph, { width }) => graph.input('X', 'float', ['N', width]));
+  const made = { fitted, state, info };
+  return modelOf(new Graph('model'), made, (graph, { width }) => graph.input('X', 'float', ['N', width]));
 }
 
 function modelOf(
-  fitted: FittedFeatures,
-  state: Uint8Array,
-  info: ModelInfo,
+  graph: Graph,
+  { fitted, state, info }: { fitted: FittedFeatures; state: Uint8Array; info: ModelInfo },
   emitX: (graph: Graph, shape: Shape) => string,
 ): Uint8Array {
   const { snapshot } = decodeCheckpoint(state);
   const shape = shapeOfModel(fitted, info);
-  const graph = new Graph('model');
   emitHead(graph, emitX(graph, shape), snapshot, { ...info, shape }, fitted.signature.classes);
   return modelBytes(graph, { ...opsets, metadata: metadata(fitted.signature) });
 }
