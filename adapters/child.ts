@@ -4,6 +4,7 @@ import type { Digest } from '../domain/artifact.js';
 import { Failure, isFailureName } from '../domain/failures.js';
 import type { GoldenRows, ModelInputs, ModelOutputs, Signature, TrainerMessage } from '../domain/model.js';
 import type { TrainerControl } from '../domain/trainers.js';
+import type { Latency } from '../domain/variant.js';
 import type { Child, ChildOptions } from './fork.js';
 import { deadline, startChild } from './fork.js';
 
@@ -112,12 +113,14 @@ export interface ScoredModel {
 
 export type ScorerRequest =
   | { id: number; kind: 'score'; digest: Digest; model: ScoredModel | null; inputs: ModelInputs }
+  | { id: number; kind: 'time'; digest: Digest; model: ScoredModel | null; inputs: ModelInputs; batches: number[] }
   | { id: number; kind: 'run'; model: { path: string; digest: Digest }; feeds: Record<string, TensorValue> };
 
 export type ScorerReply =
   /** `drift`: told with the first answer, where the golden rows are off, but within the tolerance. */
   | { id: number; type: 'score'; value: ModelOutputs; drift?: number }
   | { id: number; type: 'run'; value: Record<string, TensorValue> }
+  | { id: number; type: 'time'; value: Latency[] }
   /** The child does not know the model of this request yet. */
   | { id: number; type: 'unknown' }
   | { id: number; type: 'failed'; failure: string; detail: string };
@@ -128,6 +131,8 @@ export interface Scorer {
    * InvalidRequest, DeadlineExceeded, OutOfMemory, ChildDied; Unavailable when too many requests wait.
    */
   score(model: ScoredModel, inputs: ModelInputs): Promise<ModelOutputs>;
+  /** How long the model takes for so many rows at once, made of `inputs` (at least one row). Same failures. */
+  time(model: ScoredModel, inputs: ModelInputs, batches: number[]): Promise<Latency[]>;
   /** Any ONNX file with float32 and string tensors, such as the featuriser. Same failures. */
   run(
     model: { path: string; digest: Digest },
@@ -188,6 +193,10 @@ class ForkedScorer implements Scorer {
     return this.#ask({ id: this.#nextId++, kind: 'score', digest: model.digest, model: null, inputs }, model);
   }
 
+  time(model: ScoredModel, inputs: ModelInputs, batches: number[]): Promise<Latency[]> {
+    return this.#ask({ id: this.#nextId++, kind: 'time', digest: model.digest, model: null, inputs, batches }, model);
+  }
+
   run(
     model: { path: string; digest: Digest },
     feeds: Record<string, TensorValue>,
@@ -219,7 +228,7 @@ class ForkedScorer implements Scorer {
   #send(pending: Pending): void {
     const child = (this.#child ??= this.#start());
     const { request, model } = pending;
-    if (request.kind === 'score' && model) {
+    if (request.kind !== 'run' && model) {
       const told = `${model.golden ? (model.goldenTolerance ?? 0) : 'plain'} ${model.path}`;
       request.model = this.#introduced.get(model.digest) === told ? null : model;
       this.#introduced.set(model.digest, told);

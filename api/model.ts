@@ -2,6 +2,7 @@
 import { z } from '@hono/zod-openapi';
 import { newId } from '../db/id.js';
 import { aliasHistory, listModels, modelVersionView, modelView, rollback, versionFile } from '../db/model.js';
+import { variants } from '../domain/variant.js';
 import type { ApiDeps } from './deps.js';
 import { endpoint, type ApiRequest, type Endpoint } from './endpoint.js';
 import { sendArtifact } from './artifact.js';
@@ -31,10 +32,22 @@ const versionItemSchema = z.looseObject({
 const modelSchema = z
   .looseObject({ name: z.string(), aliases: aliasesSchema, versions: z.array(versionItemSchema) })
   .openapi('Model');
-const versionSchema = versionItemSchema.openapi('ModelVersion', {
-  description:
-    'The eight kinds: definition, parameters, functions, dependencies, data, code, experiment, tags; and the lineage',
+const latencySchema = z.looseObject({ batch: z.int(), p50Ms: z.number(), p99Ms: z.number() });
+const variantSchema = z.looseObject({
+  name: z.enum(variants),
+  file: z.string(),
+  sha256: z.string(),
+  sizeBytes: z.int(),
+  agreement: z.number(),
+  latency: z.array(latencySchema),
+  served: z.boolean(),
 });
+const versionSchema = versionItemSchema
+  .extend({ servedVariant: z.enum(variants), variants: z.array(variantSchema) })
+  .openapi('ModelVersion', {
+    description:
+      'The eight kinds: definition, parameters, functions, dependencies, data, code, experiment, tags; the variants; and the lineage',
+  });
 const historySchema = z
   .looseObject({ number: z.int(), kind: z.string(), by: z.string(), at: momentSchema })
   .openapi('AliasMove');

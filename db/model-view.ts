@@ -4,6 +4,7 @@ import type { Digest } from '../domain/artifact.js';
 import type { LabelSource } from '../domain/dataset.js';
 import { Failure } from '../domain/failures.js';
 import type { Json } from '../domain/json.js';
+import { type Variant, variantFiles, type VariantReport } from '../domain/variant.js';
 import { iso, row, rows, type Tx } from './client.js';
 import { readCursor, toPage, type Page, type PageRequest } from './page.js';
 import type { MoveKind } from './schema/model.js';
@@ -60,6 +61,18 @@ export interface ModelVersionView {
   createdAt: string;
   metrics: Record<string, number>;
   files: { path: string; digest: Digest; sizeBytes: number; mediaType: string }[];
+  /** The one that answers. */
+  servedVariant: Variant;
+  variants: {
+    name: Variant;
+    file: string;
+    sha256: Digest;
+    sizeBytes: number;
+    /** Share of the holdout rows on which it answers as float32 does. */
+    agreement: number;
+    latency: VariantReport['latency'];
+    served: boolean;
+  }[];
   /** The model card. */
   card: Digest;
   /** The eight kinds (DESIGN, Registry). */
@@ -72,7 +85,8 @@ export interface ModelVersionView {
   };
 }
 
-interface StoredVersion extends Omit<ModelVersionView, 'lineage'> {
+interface StoredVersion extends Omit<ModelVersionView, 'lineage' | 'variants'> {
+  variants: VariantReport[];
   dataset: string;
   datasetVersion: Digest;
   labelCounts: Record<LabelSource, number>;
@@ -88,7 +102,8 @@ export async function modelVersionView(
 ): Promise<ModelVersionView> {
   const found = await row<StoredVersion>(
     tx,
-    sql`select m.name as model, v.version, v.run, v.digest, v.created_at as "createdAt", v.metrics, v.card, v.details,
+    sql`select m.name as model, v.version, v.run, v.digest, v.created_at as "createdAt", v.metrics, v.card, v.details, v.variants,
+        v.served as "servedVariant",
         v.dataset, v.dataset_version as "datasetVersion", d.label_counts as "labelCounts", d.annotators,
         (select coalesce(jsonb_agg(jsonb_build_object('path', f.path, 'digest', f.digest, 'sizeBytes', f.size_bytes,
             'mediaType', f.media_type) order by f.path), '[]')
@@ -98,9 +113,17 @@ export async function modelVersionView(
       where m.project = ${project} and m.name = ${name} and v.version = ${version}`,
   );
   if (found === null) throw new Failure('NotFound', `the model ${name} has no version ${version}`);
-  const { dataset, datasetVersion, labelCounts, annotators, ...rest } = found;
+  const { dataset, datasetVersion, labelCounts, annotators, variants, ...rest } = found;
   const datasetVersions = await ancestors(tx, dataset, datasetVersion);
-  return { ...rest, createdAt: iso(rest.createdAt), lineage: { datasetVersions, labelCounts, annotators } };
+  return {
+    ...rest,
+    createdAt: iso(rest.createdAt),
+    variants: variants.map(({ variant: name, model, golden: _golden, ...measured }) => ({
+      ...{ name, file: variantFiles[name].model, sha256: model, served: name === rest.servedVariant },
+      ...measured,
+    })),
+    lineage: { datasetVersions, labelCounts, annotators },
+  };
 }
 
 // union, not union all: equal content may come back, and then a version is its own ancestor

@@ -3,6 +3,7 @@ import { sql } from 'drizzle-orm';
 import type { Digest } from '../domain/artifact.js';
 import { Failure } from '../domain/failures.js';
 import type { Json } from '../domain/json.js';
+import { type Variant, variantFiles, type VariantReport, variants } from '../domain/variant.js';
 import { appendAudit } from './audit.js';
 import { atomically, json, mustRow, row, rows, type Tx } from './client.js';
 import type { MoveKind } from './schema/model.js';
@@ -22,6 +23,8 @@ export interface Champion {
   version: number;
   /** Of the version: of all its files. */
   digest: Digest;
+  /** The variant that answers, its bytes and golden rows. */
+  served: Variant;
   modelFile: Digest;
   golden: Digest;
   features: Digest;
@@ -29,11 +32,18 @@ export interface Champion {
   datasetVersion: Digest;
 }
 
-const championOf = sql`select v.version, v.digest, v.run, v.dataset_version as "datasetVersion",
-    (select digest from model_file f where f.model = v.model and f.version = v.version and path = 'model.onnx')
-      as "modelFile",
-    (select digest from model_file f where f.model = v.model and f.version = v.version and path = 'golden.json')
-      as golden,
+/** The path of a file of the variant that `v` serves. */
+const servedPath = (file: 'model' | 'golden') =>
+  sql`case v.served ${sql.join(
+    variants.map((variant) => sql`when ${variant} then ${variantFiles[variant][file]}`),
+    sql` `,
+  )} end`;
+
+const championOf = sql`select v.version, v.digest, v.run, v.served, v.dataset_version as "datasetVersion",
+    (select digest from model_file f
+      where f.model = v.model and f.version = v.version and path = ${servedPath('model')}) as "modelFile",
+    (select digest from model_file f
+      where f.model = v.model and f.version = v.version and path = ${servedPath('golden')}) as golden,
     (select digest from model_file f where f.model = v.model and f.version = v.version and path = 'features.json')
       as features
   from alias a join model_version v on v.model = a.model and v.version = a.version
@@ -65,6 +75,9 @@ export interface NewVersion {
   /** The eight kinds (DESIGN, Registry). */
   details: Json;
   card: Digest;
+  /** Default: float32 alone, unmeasured. */
+  variants?: VariantReport[];
+  served?: Variant;
 }
 
 /**
@@ -83,15 +96,21 @@ async function registerOnce(tx: Tx, made: NewVersion): Promise<{ version: number
     sql`select version, digest from model_version where run = ${run}`,
   );
   if (before !== null) return before;
+  const { served = 'float32', variants: measured = [] } = made;
+  for (const path of Object.values(variantFiles[served])) {
+    if (!made.files.some((file) => file.path === path)) throw new Failure('Internal', `${served} without ${path}`);
+  }
   const { version } = await mustRow<{ version: number }>(
     tx,
     sql`update model set last_version = last_version + 1 where id = ${model} returning last_version as version`,
   );
   const inserted = await row(
     tx,
-    sql`insert into model_version (model, version, run, digest, metrics, dataset, dataset_version, details, card)
+    sql`insert into model_version
+        (model, version, run, digest, metrics, dataset, dataset_version, details, card, variants, served)
       select ${model}, ${version}, r.id, ${digest}, ${json(made.metrics)}, r.dataset, ${made.datasetVersion},
-        ${JSON.stringify(made.details)}::jsonb, ${made.card}
+        ${JSON.stringify(made.details)}::jsonb, ${made.card}, ${json(measured)},
+        ${served}
       from run r where r.id = ${run} returning 1`,
   );
   if (inserted === null) throw new Failure('NotFound', `there is no run ${run}`);

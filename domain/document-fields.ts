@@ -9,6 +9,7 @@ import { nearestWord } from './nearest.js';
 import { classificationMetrics, regressionMetrics } from './pipeline.js';
 import type { Expectation, PipelineDocument, SplitBy, TrainerSpecification } from './pipeline.js';
 import { trainerParameters, type TrainerParameter } from './trainers.js';
+import { servingChoices, type Serving } from './variant.js';
 
 /** As read: every field checked by itself; what depends on two fields is still to do (`document.ts`). */
 export type ReadDocument = Omit<PipelineDocument, 'labeling'> & {
@@ -212,6 +213,14 @@ const approval = f.mapped(
   ({ deadline, ...rest }) => ({ ...rest, deadlineMs: deadline }),
 );
 
+/** Below this share a variant is no variant but another model. */
+const leastAgreement = 0.5;
+const defaultServing: Serving = { variant: 'float32', minAgreement: 0.99 };
+const serving = f.object<Serving>({
+  variant: f.optional(f.choice(servingChoices), () => defaultServing.variant),
+  minAgreement: f.optional(f.number({ min: leastAgreement, max: 1 }), () => defaultServing.minAgreement),
+});
+
 const schedule: f.Read<string> = (value, path, faults) => {
   const wrong = typeof value === 'string' ? cronFault(value) : 'no text';
   if (typeof value === 'string' && wrong === null) return value.trim();
@@ -285,6 +294,7 @@ export const readDocument: f.Read<ReadDocument> = f.mapped(
       gate: f.required(gate, 'an object with metric and min, max or champion'),
       evaluation: f.optional(f.object({ slices: f.optional(columns, () => []) }), () => ({ slices: [] })),
       approval: f.optional<NonNullable<PipelineDocument['approval']>, null>(approval, () => null),
+      serving: f.optional(serving, () => ({ ...defaultServing })),
       release: f.optional<PipelineDocument['release']>(
         f.object({
           strategy: f.optional(f.choice(['direct'] as const, ['shadow', 'canary', 'ab']), () => 'direct' as const),
@@ -293,7 +303,7 @@ export const readDocument: f.Read<ReadDocument> = f.mapped(
       ),
       triggers: f.optional(triggers, () => ({ ...defaultTriggers })),
     },
-    ['steps', 'sweep', 'monitor', 'serving', 'notify'],
+    ['steps', 'sweep', 'monitor', 'notify'],
   ),
   ({ trainer: trainerOrList, ...rest }) => ({ ...rest, trainers: trainerOrList }),
 );

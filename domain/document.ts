@@ -7,6 +7,7 @@ import type { Json } from './json.js';
 import { metricRules } from './metric.js';
 import { nearestWord } from './nearest.js';
 import { classificationMetrics, regressionMetrics, type MetricName, type PipelineDocument } from './pipeline.js';
+import { int8Trainers } from './variant.js';
 
 export type ParsedPipeline = { document: PipelineDocument } | { faults: FieldFault[] };
 
@@ -107,7 +108,25 @@ const checkStrategy: Check = ({ dataset, labeling }, faults) => {
   });
 };
 
-const checks: Check[] = [checkMetric, checkBounds, checkFeatures, checkColumns, checkSplit, checkStrategy];
+const checkServing: Check = ({ serving, trainers }, faults) => {
+  if (serving?.variant !== 'int8') return;
+  const without = (trainers ?? []).find((trainer) => trainer?.type && !int8Trainers.includes(trainer.type));
+  if (!without) return;
+  addFault(faults, 'serving.variant', {
+    found: `"int8" with the trainer ${without.type}, which has no int8 form`,
+    allowed: 'float32, auto',
+  });
+};
+
+const checks: Check[] = [
+  checkMetric,
+  checkBounds,
+  checkFeatures,
+  checkColumns,
+  checkSplit,
+  checkStrategy,
+  checkServing,
+];
 
 /** Never throws. Faults come in the order of the table, the ones between fields last; the same input gives the same answer. */
 export function parsePipeline(value: unknown): ParsedPipeline {

@@ -1,6 +1,7 @@
 // The evaluation of a run as stored: one JSON artifact, made by the packaged file on the holdout rows.
 import type { Task } from './dataset.js';
 import type { Verdict } from './run.js';
+import type { DroppedVariant, Variant } from './variant.js';
 
 /** How `lo` and `hi` were found: exact (Clopper & Pearson) for shares of rows, else the percentile bootstrap. */
 export const intervalMethods = ['clopper-pearson', 'bootstrap', 'none'] as const;
@@ -74,6 +75,10 @@ export interface Evaluation {
   slices: SliceReport[];
   champion: ChampionComparison | null;
   candidates: CandidateReport[];
+  /** Those of the version, and which one was judged; times are with the version, since they differ from run to run. */
+  variants: { variant: Variant; sizeBytes: number; agreement: number }[];
+  served: Variant;
+  dropped: DroppedVariant[];
   verdict: Verdict;
   /** Seed of the bootstrap and of the tests, so that the numbers can be made again. */
   seed: number;

@@ -3,12 +3,20 @@ import { metricRules } from './metric.js';
 import type { PipelineDocument } from './pipeline.js';
 import type { Verdict } from './run.js';
 
+/** One sentence of a verdict, held or not. */
+export interface Rule {
+  passed: boolean;
+  reason: string;
+}
+
 export interface GateInput {
   gate: PipelineDocument['gate'];
   /** The candidate's metrics on the holdout, by name. */
   metrics: Record<string, number>;
   /** The champion's metrics on the same holdout rows; null where the model has no champion yet. */
   champion: { version: number; metrics: Record<string, number> } | null;
+  /** What was found beside the metric: about variants, about checks. */
+  rules?: Rule[];
 }
 
 /** Room for the rounding of `champion - notWorseBy`, which is no difference in quality. */
@@ -21,11 +29,6 @@ function written(value: number, ...others: number[]): string {
     if (others.every((other) => other === value || Number(other.toPrecision(digits)) !== short)) return String(short);
   }
   return String(value);
-}
-
-interface Rule {
-  passed: boolean;
-  reason: string;
 }
 
 function boundRule(metric: string, value: number, bound: number, side: 'min' | 'max'): Rule {
@@ -54,16 +57,24 @@ function championRule({ gate, metrics, champion }: GateInput, notWorseBy: number
 
 /**
  * Passes only where the metric is finite and every rule of the gate holds: value ≥ min, value ≤ max, and not worse than
- * the champion by more than `notWorseBy` (in units of the metric). Every rule gives one sentence, held or not.
+ * the champion by more than `notWorseBy` (in units of the metric); the further `rules` hold too. Every rule gives one
+ * sentence, held or not.
  */
 export function judge(input: GateInput): Verdict {
+  const rules = [...metricRulesOf(input), ...(input.rules ?? [])];
+  return { passed: rules.every(({ passed }) => passed), reasons: rules.map(({ reason }) => reason) };
+}
+
+function metricRulesOf(input: GateInput): Rule[] {
   const { gate, metrics } = input;
   const value = metrics[gate.metric];
-  if (value === undefined) return { passed: false, reasons: [`${gate.metric} was not measured`] };
-  if (!Number.isFinite(value)) return { passed: false, reasons: [`${gate.metric} is ${value}, not a finite number`] };
+  if (value === undefined) return [{ passed: false, reason: `${gate.metric} was not measured` }];
+  if (!Number.isFinite(value)) {
+    return [{ passed: false, reason: `${gate.metric} is ${value}, not a finite number` }];
+  }
   const rules: Rule[] = [];
   if (gate.min !== null) rules.push(boundRule(gate.metric, value, gate.min, 'min'));
   if (gate.max !== null) rules.push(boundRule(gate.metric, value, gate.max, 'max'));
   if (gate.champion) rules.push(championRule(input, gate.champion.notWorseBy));
-  return { passed: rules.every(({ passed }) => passed), reasons: rules.map(({ reason }) => reason) };
+  return rules;
 }

@@ -58,6 +58,14 @@ export function sliceInputs(inputs: ModelInputs, signature: Signature, from: num
   return { rows: to - from, num: inputs.num.subarray(from * n, to * n), cat: inputs.cat.slice(from * m, to * m) };
 }
 
+/** The rows of the given numbers, repeats included. */
+export function pickInputs(inputs: ModelInputs, signature: Signature, rows: readonly number[]): ModelInputs {
+  const [n, m] = [signature.num.length, signature.cat.length];
+  const num = new Float32Array(rows.length * n);
+  rows.forEach((row, place) => num.set(inputs.num.subarray(row * n, row * n + n), place * n));
+  return { rows: rows.length, num, cat: rows.flatMap((row) => inputs.cat.slice(row * m, row * m + m)) };
+}
+
 export interface ModelOutputs {
   /** Classification. */
   label?: string[];

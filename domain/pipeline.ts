@@ -2,6 +2,7 @@
 import type { ColumnType, Task } from './dataset.js';
 import type { Strategy } from './labeling.js';
 import type { TrainerType } from './model.js';
+import type { Serving } from './variant.js';
 
 export const classificationMetrics = ['accuracy', 'macroF1', 'logLoss'] as const;
 export const regressionMetrics = ['rmse', 'mae', 'r2'] as const;
@@ -41,6 +42,7 @@ export interface PipelineDocument {
   gate: { metric: MetricName; min: number | null; max: number | null; champion: { notWorseBy: number } | null };
   evaluation: { slices: string[] };
   approval: { quorum: number; deadlineMs: number; onDeadline: 'reject' | 'approve' } | null;
+  serving: Serving;
   release: { strategy: 'direct' };
   triggers: {
     schedule: string | null;

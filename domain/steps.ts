@@ -5,6 +5,7 @@ import { Failure } from './failures.js';
 import type { BatchCounts } from './labeling.js';
 import type { MatrixRef } from './model.js';
 import type { StepInput, StepResultBase, Verdict } from './run.js';
+import type { Variant, VariantBytes, VariantReport } from './variant.js';
 
 /** All rows read so far, every cell as text, one Parquet file ordered by key. */
 export interface ExtractResult extends StepResultBase {
@@ -86,9 +87,8 @@ export interface TrainResult extends StepResultBase {
 }
 
 export interface PackageResult extends StepResultBase {
-  model: Digest;
-  sizeBytes: number;
-  golden: Digest;
+  /** float32 first; int8 where the document asks for it and the trainer has it. */
+  variants: VariantBytes[];
   signature: Digest;
 }
 
@@ -99,8 +99,9 @@ export interface EvaluateResult extends StepResultBase {
   verdict: Verdict;
   /** Index of the candidate that goes on. */
   best: number;
-  model: Digest;
-  golden: Digest;
+  /** float32 and the one that is served, of that candidate. */
+  variants: VariantReport[];
+  served: Variant;
   signature: Digest;
   /** Version of the champion it was compared with. */
   champion: number | null;

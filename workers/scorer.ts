@@ -6,7 +6,8 @@ import type { InferenceSession } from 'onnxruntime-node';
 import { Tensor } from 'onnxruntime-node';
 import type { Digest } from '../domain/artifact.js';
 import { Failure } from '../domain/failures.js';
-import type { GoldenRows, ModelInputs, ModelOutputs, Signature } from '../domain/model.js';
+import { type GoldenRows, type ModelInputs, type ModelOutputs, pickInputs, type Signature } from '../domain/model.js';
+import type { Latency } from '../domain/variant.js';
 import type { ScorerReply, ScorerRequest, ScoredModel, TensorValue } from '../adapters/child.js';
 import { dieWithParent } from '../adapters/fork.js';
 import { hasExternalData } from '../ml/onnx/external.js';
@@ -150,6 +151,29 @@ async function checkGolden(session: InferenceSession, model: ScoredModel, golden
   return Math.max(...Object.values(off));
 }
 
+/** After `warmUps` runs: at least `leastRuns`, then until `mostRuns` or the time is over. */
+const [warmUps, leastRuns, mostRuns, longEnoughMs] = [10, 30, 300, 250];
+
+async function timeRows(session: InferenceSession, model: ScoredModel, inputs: ModelInputs, batch: number) {
+  const rows = pickInputs(
+    inputs,
+    model.signature,
+    Array.from({ length: batch }, (_, row) => row % inputs.rows),
+  );
+  const times: number[] = [];
+  for (let [run, spent] = [-warmUps, 0]; run < leastRuns || (run < mostRuns && spent < longEnoughMs); run++) {
+    const start = performance.now();
+    await scoreRows(session, model.signature, rows);
+    const took = performance.now() - start;
+    if (run >= 0) times.push(took);
+    spent += took;
+  }
+  times.sort((a, b) => a - b);
+  // nearest rank, to a tenth of a microsecond
+  const quantile = (share: number) => Number((times[Math.ceil(share * times.length) - 1] ?? NaN).toFixed(4));
+  return { batch, p50Ms: quantile(0.5), p99Ms: quantile(0.99) };
+}
+
 async function answer(request: ScorerRequest): Promise<ScorerReply> {
   if (request.kind === 'run') {
     const { session } = await sessionOf(request.model);
@@ -168,6 +192,11 @@ async function answer(request: ScorerRequest): Promise<ScorerReply> {
   if (model.golden && entry.goldenWithin > (model.goldenTolerance ?? 0)) {
     drift = await checkGolden(entry.session, model, model.golden);
     entry.goldenWithin = drift;
+  }
+  if (request.kind === 'time') {
+    const timed: Latency[] = [];
+    for (const batch of request.batches) timed.push(await timeRows(entry.session, model, request.inputs, batch));
+    return { id: request.id, type: 'time', value: timed };
   }
   const value = await scoreRows(entry.session, model.signature, request.inputs);
   return { id: request.id, type: 'score', value, ...(drift > 0 && { drift }) };

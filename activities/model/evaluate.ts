@@ -1,88 +1,75 @@
 // evaluate: every packaged candidate on the labelled holdout rows, as raw rows; the best goes on and is judged by the gate,
-// beside the champion on the same rows.
-import { readInputs } from '../../adapters/inputs.js';
+// in the variant that will be served, beside the champion on the same rows.
 import { inTransaction } from '../../db/client.js';
 import { type Champion, champion as championOf } from '../../db/model.js';
 import { runSpecification, setRunResult } from '../../db/run.js';
-import type { Digest } from '../../domain/artifact.js';
 import { Failure } from '../../domain/failures.js';
-import { allClasses, answersOf, metricsOf } from '../../domain/measure.js';
-import {
-  type FittedFeatures,
-  type GoldenRows,
-  type ModelInputs,
-  servedTolerance,
-  type Signature,
-  sliceInputs,
-} from '../../domain/model.js';
+import { judge } from '../../domain/gate.js';
+import { allClasses, type Answers, answersOf, metricsOf } from '../../domain/measure.js';
+import { type FittedFeatures, type ModelOutputs, servedTolerance, type Signature } from '../../domain/model.js';
 import type { PipelineDocument } from '../../domain/pipeline.js';
-import type { StepInput } from '../../domain/run.js';
-import { labelledVersion, type EvaluateResult, type PackageResult, type SplitResult } from '../../domain/steps.js';
+import type { StepInput, Verdict } from '../../domain/run.js';
+import type { EvaluateResult, PackageResult } from '../../domain/steps.js';
+import { type DroppedVariant, variantRule, type VariantReport } from '../../domain/variant.js';
 import { currentStep, keeping } from '../step.js';
 import type { ModelDeps } from './package.js';
 import { choose, report } from './report.js';
+import { type Holdout, readHoldout, score, scoredModel } from './score.js';
+import { demanded, formOf, type JudgedForm, scoreVariants, servable, type ServableCandidate } from './variant.js';
 
-const chunkRows = 4_096;
-
-interface Model {
-  model: Digest;
-  golden: Digest;
+interface Incumbent {
+  version: number;
   signature: Signature;
-  /** Default 0, bit for bit. */
-  goldenTolerance?: number;
+  outputs: ModelOutputs;
 }
 
-async function championModel(deps: ModelDeps, champion: Champion): Promise<Model> {
+/** The champion's answers, by the variant that it serves. */
+async function scoreChampion(deps: ModelDeps, holdout: Holdout, champion: Champion): Promise<Incumbent> {
   const { signature } = await deps.artifacts.readJson<FittedFeatures>(champion.features);
   // it may be from years ago, and another kind of machine
-  return { model: champion.modelFile, golden: champion.golden, signature, goldenTolerance: servedTolerance };
-}
-
-interface Holdout {
-  labels: string[];
-  read(signature: Signature): Promise<ModelInputs>;
-  slices: Record<string, string[]>;
+  const golden = { golden: champion.golden, goldenTolerance: servedTolerance };
+  const model = await scoredModel(deps, { model: champion.modelFile, ...golden, signature });
+  const outputs = await score(deps, model, await holdout.read(signature));
+  return { version: champion.version, signature, outputs };
 }
 
 export async function evaluate(deps: ModelDeps, input: StepInput): Promise<EvaluateResult> {
   const step = currentStep();
   const { document, model } = await runSpecification(deps.db, input.context.run);
   const holdout = await readHoldout(deps, input, document);
-  const packaged = packagedCandidates(input);
   const incumbent = await championOf(deps.db, model);
   const scored = [];
-  for (const one of packaged) {
-    const signature = await deps.artifacts.readJson<Signature>(one.result.signature);
-    scored.push({ ...one, raw: await score(deps, holdout, { ...one.result, signature }) });
-  }
-  const theirs = incumbent ? await score(deps, holdout, await championModel(deps, incumbent)) : null;
-  const known = [...scored.map(({ raw }) => raw.signature.classes), theirs?.signature.classes ?? []];
-  const classes = allClasses(holdout.labels, ...known);
-  const answer = ({ signature, outputs }: Scored) =>
-    answersOf(document.dataset.task, holdout.labels, outputs, signature.classes, classes);
-  const candidates = scored.map(({ candidate, result, raw }) => ({ candidate, result, answers: answer(raw) }));
+  for (const one of packagedCandidates(input)) scored.push(await scoreVariants(deps, holdout, one));
+  const theirs = incumbent ? await scoreChampion(deps, holdout, incumbent) : null;
+  const known = [...scored.map(({ signature }) => signature.classes), theirs?.signature.classes ?? []];
+  const scale = { labels: holdout.labels, classes: allClasses(holdout.labels, ...known) };
+  const candidates = scored.map((one) => servable(document, one, scale));
   const { best, reports } = await choose(document, candidates);
-  const champion = incumbent && theirs ? { version: incumbent.version, answers: answer(theirs) } : null;
-  const evaluation = await report(document, best.answers, holdout.slices, champion, reports);
-  const metrics = metricsOf(best.answers);
+  const champion = theirs && {
+    version: theirs.version,
+    answers: answersOf(document.dataset.task, scale.labels, theirs.outputs, theirs.signature.classes, scale.classes),
+  };
+  const judged = judgeForms(document, best, champion);
+  const { answers } = judged.form;
+  const evaluation = await report(document, { ...judged, answers, slices: holdout.slices, champion, reports });
+  const metrics = metricsOf(answers);
   const stored = await keeping(deps, 'evaluation').putJson(evaluation);
   const finite = Object.fromEntries(Object.entries(metrics).filter(([, value]) => Number.isFinite(value)));
+  const { verdict } = judged;
   await inTransaction(deps.db, async (tx) => {
     await step.guard(tx);
-    await setRunResult(tx, input.context.run, {
-      metrics: finite,
-      verdict: evaluation.verdict,
-      evaluation: stored.digest,
-    });
+    await setRunResult(tx, input.context.run, { metrics: finite, verdict, evaluation: stored.digest });
   });
   const value = metrics[document.gate.metric] ?? NaN;
   return {
-    summary: `${document.gate.metric} ${value.toFixed(4)} on ${evaluation.n} rows: gate ${evaluation.verdict.passed ? 'passed' : 'not passed'}`,
+    summary: `${document.gate.metric} ${value.toFixed(4)} on ${evaluation.n} rows: gate ${verdict.passed ? 'passed' : 'not passed'}`,
     evaluation: stored.digest,
     metrics: finite,
-    verdict: evaluation.verdict,
+    verdict,
     best: best.candidate,
-    ...{ model: best.result.model, golden: best.result.golden, signature: best.result.signature },
+    variants: judged.variants,
+    served: judged.form.variant,
+    signature: best.result.signature,
     champion: incumbent?.version ?? null,
   };
 }
@@ -98,55 +85,39 @@ function packagedCandidates(input: StepInput): { candidate: number; result: Pack
   return found.sort((a, b) => a.candidate - b.candidate);
 }
 
-async function readHoldout(deps: ModelDeps, input: StepInput, document: PipelineDocument): Promise<Holdout> {
-  const { split } = input.inputs['split'] as unknown as SplitResult;
-  const place = {
-    file: await deps.artifacts.localPath(labelledVersion(input).file),
-    split: await deps.artifacts.localPath(split),
-    part: 'holdout' as const,
-    labelled: true,
+interface Judged {
+  form: JudgedForm;
+  verdict: Verdict;
+  /** What the version will hold. */
+  variants: VariantReport[];
+  dropped: DroppedVariant[];
+}
+
+/** The first of the wanted variants that passes is served; where none does, the last one's verdict stands. */
+function judgeForms(
+  document: PipelineDocument,
+  best: ServableCandidate,
+  champion: { version: number; answers: Answers } | null,
+): Judged {
+  const { gate, serving } = document;
+  const theirs = champion && { version: champion.version, metrics: metricsOf(champion.answers) };
+  const dropped = [...best.dropped];
+  const judgeForm = (form: JudgedForm, refused: boolean): Judged => {
+    const rules = variantRule(serving, form, { dropped, refused });
+    const verdict = judge({ gate, metrics: metricsOf(form.answers), champion: theirs, rules });
+    const kept = best.forms.filter(({ variant }) => variant === 'float32' || variant === form.variant);
+    return { form, verdict, variants: kept.map(reported), dropped };
   };
-  const empty: Signature = { num: [], cat: [], task: document.dataset.task, classes: [] };
-  const rows = await readInputs(deps.duck, { ...place, signature: empty, columns: document.evaluation.slices });
-  const labels = rows.labels.map((label) => label ?? '');
-  if (labels.length === 0) throw new Failure('NoLabels', 'the holdout has no labelled row to judge a model on');
-  return {
-    labels,
-    slices: rows.extra,
-    read: async (signature) => (await readInputs(deps.duck, { ...place, signature })).inputs,
-  };
-}
-
-interface Scored {
-  signature: Signature;
-  outputs: { label?: string[]; probabilities?: Float32Array; value?: Float32Array };
-}
-
-/** The packaged file on the raw holdout rows, in chunks, through the scorer. */
-async function score(deps: ModelDeps, holdout: Holdout, model: Model): Promise<Scored> {
-  const { signature, goldenTolerance = 0 } = model;
-  const golden = await deps.artifacts.readJson<GoldenRows>(model.golden);
-  const path = await deps.artifacts.localPath(model.model);
-  const inputs = await holdout.read(signature);
-  const label: string[] = [];
-  const probabilities: Float32Array[] = [];
-  const value: Float32Array[] = [];
-  for (let start = 0; start < inputs.rows; start += chunkRows) {
-    const chunk = sliceInputs(inputs, signature, start, Math.min(inputs.rows, start + chunkRows));
-    const outputs = await deps.scorer.score({ path, digest: model.model, golden, signature, goldenTolerance }, chunk);
-    label.push(...(outputs.label ?? []));
-    if (outputs.probabilities) probabilities.push(outputs.probabilities);
-    if (outputs.value) value.push(outputs.value);
+  if (best.wanted.length === 0) return judgeForm(formOf(best.forms, demanded(document)), true);
+  const [last] = best.wanted.slice(-1);
+  for (const variant of best.wanted) {
+    const judged = judgeForm(formOf(best.forms, variant), false);
+    if (judged.verdict.passed || variant === last) return judged;
+    dropped.push({ variant, reason: `${variant} does not pass the gate: ${judged.verdict.reasons.join('; ')}` });
   }
-  return { signature, outputs: { label, probabilities: joined(probabilities), value: joined(value) } };
+  throw new Failure('Internal', 'no variant was judged');
 }
 
-function joined(parts: Float32Array[]): Float32Array {
-  const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
-}
+const reported = ({ variant, model, golden, sizeBytes, agreement, latency }: JudgedForm): VariantReport => ({
+  ...{ variant, model, golden, sizeBytes, agreement, latency },
+});

@@ -1,4 +1,5 @@
-// package: features and model in one ONNX file, with golden rows that were computed from raw rows and checked by loading.
+// package: features and model in one ONNX file per variant, each with golden rows that were computed from raw rows and
+// checked by loading.
 import type { Scorer } from '../../adapters/child.js';
 import type { Duck } from '../../adapters/duckdb.js';
 import { readInputs } from '../../adapters/inputs.js';
@@ -7,7 +8,7 @@ import type { Db } from '../../db/client.js';
 import { runSpecification } from '../../db/run.js';
 import { mediaTypes } from '../../domain/artifact.js';
 import { Failure } from '../../domain/failures.js';
-import type { FittedFeatures, GoldenRows, ModelInputs, ModelOutputs } from '../../domain/model.js';
+import type { FittedFeatures, GoldenRows, ModelInputs, ModelOutputs, Signature } from '../../domain/model.js';
 import type { StepInput } from '../../domain/run.js';
 import {
   labelledVersion,
@@ -16,7 +17,8 @@ import {
   type SplitResult,
   type TrainResult,
 } from '../../domain/steps.js';
-import { oneFileModel } from '../../ml/export/one-file.js';
+import type { Variant, VariantBytes } from '../../domain/variant.js';
+import { int8Model, oneFileModel } from '../../ml/export/one-file.js';
 import { keeping } from '../step.js';
 
 export interface ModelDeps {
@@ -37,22 +39,34 @@ export async function packageModel(deps: ModelDeps, input: StepInput): Promise<P
   if (!trainer) throw new Failure('InvalidPipeline', `there is no trainer number ${input.candidate + 1}`);
   const features = await deps.artifacts.readJson<FittedFeatures>(featurized.features);
   const state = await deps.artifacts.readBytes(trained.state);
-  const bytes = oneFileModel(features, state, { trainer: trainer.type, params: trainer.params });
-  const store = keeping(deps, 'package');
-  const model = await store.putBytes(bytes, mediaTypes.onnx);
+  const info = { trainer: trainer.type, params: trainer.params };
   const inputs = await goldenInputs(deps, input, features);
-  const path = await deps.artifacts.localPath(model.digest);
-  const outputs = await deps.scorer.score({ path, digest: model.digest, signature: features.signature }, inputs);
-  checkFinite(outputs);
-  const golden = await store.putJson(goldenRows(inputs, outputs));
-  const signature = await store.putJson(features.signature);
+  const pack = (variant: Variant, bytes: Uint8Array) => packed(deps, { variant, bytes }, features.signature, inputs);
+  const variants = [await pack('float32', oneFileModel(features, state, info))];
+  const int8 = document.serving.variant === 'float32' ? null : int8Model(features, state, info);
+  if (int8) variants.push(await pack('int8', int8));
+  const signature = await keeping(deps, 'package').putJson(features.signature);
+  const sizes = variants.map(({ variant, sizeBytes }) => `${variant} ${(sizeBytes / 1024).toFixed(0)} KiB`);
   return {
-    summary: `${(bytes.length / 1024).toFixed(0)} KiB, ${inputs.rows} golden rows`,
-    model: model.digest,
-    sizeBytes: bytes.length,
-    golden: golden.digest,
+    summary: `${sizes.join(', ')}, ${inputs.rows} golden rows`,
+    variants,
     signature: signature.digest,
   };
+}
+
+async function packed(
+  deps: ModelDeps,
+  { variant, bytes }: { variant: Variant; bytes: Uint8Array },
+  signature: Signature,
+  inputs: ModelInputs,
+): Promise<VariantBytes> {
+  const store = keeping(deps, 'package');
+  const { digest } = await store.putBytes(bytes, mediaTypes.onnx);
+  const path = await deps.artifacts.localPath(digest);
+  const outputs = await deps.scorer.score({ path, digest, signature }, inputs);
+  checkFinite(outputs);
+  const golden = await store.putJson(goldenRows(inputs, outputs));
+  return { variant, model: digest, golden: golden.digest, sizeBytes: bytes.length };
 }
 
 /** The first rows of the training part, in key order, labelled or not. */

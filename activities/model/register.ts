@@ -20,6 +20,7 @@ import {
   type SplitResult,
   type TrainResult,
 } from '../../domain/steps.js';
+import { servingFile, variantFiles } from '../../domain/variant.js';
 import { runtimeVersion } from '../../ml/provider.js';
 import { currentStep, keeping } from '../step.js';
 import type { ModelDeps } from './package.js';
@@ -63,6 +64,8 @@ export async function register(deps: ModelDeps, input: StepInput): Promise<Regis
       datasetVersion: labelledVersion(input).dataset,
       details,
       card: card.digest,
+      variants: evaluated.variants,
+      served: evaluated.served,
     });
     await setRunResult(tx, input.context.run, { modelVersion: version.version });
     return version;
@@ -82,9 +85,14 @@ async function versionFiles(
   trained: TrainResult,
 ): Promise<VersionFile[]> {
   const featurized = input.inputs['featurize'] as unknown as FeaturizeResult;
+  const { served } = evaluated;
+  const serving = await keeping(deps, 'serving').putJson({ variant: served, ...variantFiles[served] });
   const named: [string, Digest, string][] = [
-    ['model.onnx', evaluated.model, mediaTypes.onnx],
-    ['golden.json', evaluated.golden, mediaTypes.json],
+    ...evaluated.variants.flatMap(({ variant, model, golden }): [string, Digest, string][] => [
+      [variantFiles[variant].model, model, mediaTypes.onnx],
+      [variantFiles[variant].golden, golden, mediaTypes.json],
+    ]),
+    [servingFile, serving.digest, mediaTypes.json],
     ['signature.json', evaluated.signature, mediaTypes.json],
     ['features.json', featurized.features, mediaTypes.json],
     ['checkpoint.state', trained.state, mediaTypes.binary],
@@ -115,14 +123,15 @@ async function eightKinds(
   trained: TrainResult,
 ): Promise<{ [key: string]: Json }> {
   const { document, documentDigest } = specification;
-  const trainer =
-    document.trainers[(input.inputs['evaluate'] as unknown as EvaluateResult).best] ?? document.trainers[0];
+  const evaluated = input.inputs['evaluate'] as unknown as EvaluateResult;
+  const trainer = document.trainers[evaluated.best] ?? document.trainers[0];
+  const serving = variantFiles[evaluated.served];
   const profile = input.inputs['profile'] as unknown as ProfileResult;
   const { dataset } = labelledVersion(input);
   return {
     model: { type: trained.trainer, trainerVersion: trained.trainerVersion, task: document.dataset.task },
-    parameters: { serving: 'model.onnx', checkpoint: 'checkpoint.state', steps: trained.steps, loss: trained.loss },
-    functions: { features: 'inside model.onnx', signature: 'signature.json', golden: 'golden.json' },
+    parameters: { serving: serving.model, checkpoint: 'checkpoint.state', steps: trained.steps, loss: trained.loss },
+    functions: { features: `inside ${serving.model}`, signature: 'signature.json', golden: serving.golden },
     dependencies: {
       onnxruntime: runtimeVersion,
       provider: trained.provider,
@@ -146,7 +155,7 @@ async function eightKinds(
       searchSpace: null,
       trials: document.trainers.length,
     },
-    experiment: { evaluation: (input.inputs['evaluate'] as unknown as EvaluateResult).evaluation },
+    experiment: { evaluation: evaluated.evaluation },
     tags: { pipeline: document.name, metric: document.gate.metric },
   };
 }

@@ -8,7 +8,6 @@ import type {
   MeasuredMetrics,
   SliceReport,
 } from '../../domain/evaluation.js';
-import { judge } from '../../domain/gate.js';
 import {
   type Answers,
   classReports,
@@ -21,7 +20,8 @@ import {
 } from '../../domain/measure.js';
 import { metricRules } from '../../domain/metric.js';
 import type { PipelineDocument } from '../../domain/pipeline.js';
-import type { PackageResult } from '../../domain/steps.js';
+import type { Verdict } from '../../domain/run.js';
+import type { DroppedVariant, Variant, VariantReport } from '../../domain/variant.js';
 import { holm } from '../../stats/paired.js';
 
 /** The bootstrap's and the tests' seed: fixed, so that the same answers give the same numbers. */
@@ -29,17 +29,16 @@ const seed = 20_240_601;
 const mostSliceValues = 50;
 const sliceDraws = 200;
 
-export interface Candidate {
+interface Candidate {
   candidate: number;
-  result: PackageResult;
   answers: Answers;
 }
 
 /** The best by the gate's metric (the first of equals); the others with a paired test, corrected for their number. */
-export async function choose(
+export async function choose<One extends Candidate>(
   document: PipelineDocument,
-  candidates: Candidate[],
-): Promise<{ best: Candidate; reports: CandidateReport[] }> {
+  candidates: One[],
+): Promise<{ best: One; reports: CandidateReport[] }> {
   const { metric } = document.gate;
   const sign = metricRules[metric].better === 'higher' ? 1 : -1;
   const goodness = ({ answers }: Candidate) => {
@@ -97,28 +96,35 @@ async function measureAll(answers: Answers, draws?: number): Promise<MeasuredMet
   return measured;
 }
 
-export async function report(
-  document: PipelineDocument,
-  answers: Answers,
-  slices: Record<string, string[]>,
-  champion: { version: number; answers: Answers } | null,
-  candidates: CandidateReport[],
-): Promise<Evaluation> {
-  const { gate } = document;
+interface Found {
+  /** Of the variant that was judged. */
+  form: { variant: Variant };
+  answers: Answers;
+  verdict: Verdict;
+  variants: VariantReport[];
+  dropped: DroppedVariant[];
+  slices: Record<string, string[]>;
+  champion: { version: number; answers: Answers } | null;
+  reports: CandidateReport[];
+}
+
+export async function report({ gate, dataset }: PipelineDocument, found: Found): Promise<Evaluation> {
+  const { answers, champion, form, verdict, dropped } = found;
   const confusion = confusionOf(answers);
   const theirs = champion ? { version: champion.version, metrics: metricsOf(champion.answers) } : null;
   return {
     v: 1,
-    task: document.dataset.task,
+    task: dataset.task,
     n: answers.truth.length,
     metrics: await measureAll(answers),
     confusion,
     perClass: classReports(confusion),
-    slices: await sliceReports(answers, slices),
+    slices: await sliceReports(answers, found.slices),
     champion: champion && theirs ? compareWith(gate.metric, answers, champion, theirs.metrics) : null,
-    candidates,
-    verdict: judge({ gate, metrics: metricsOf(answers), champion: theirs }),
-    seed,
+    candidates: found.reports,
+    variants: found.variants.map(({ variant, sizeBytes, agreement }) => ({ variant, sizeBytes, agreement })),
+    served: form.variant,
+    ...{ dropped, verdict, seed },
   };
 }
 

@@ -12,6 +12,7 @@ import {
   unique,
 } from 'drizzle-orm/pg-core';
 import type { Json } from '../../domain/json.js';
+import { type VariantReport, variants } from '../../domain/variant.js';
 import { artifact } from './artifact.js';
 import { at, createdAt, digest, digested, named, oneOf, prefixed } from './columns.js';
 import { datasetVersion } from './dataset.js';
@@ -52,10 +53,15 @@ export const modelVersion = pgTable(
     /** The eight kinds (DESIGN, Registry). */
     details: jsonb('details').$type<Json>().notNull(),
     card: text('card').notNull(),
+    /** What was measured of each variant when it was judged; their bytes are in `model_file`. */
+    variants: jsonb('variants').$type<VariantReport[]>().notNull().default([]),
+    /** The variant that answers. */
+    served: text('served').notNull().default('float32'),
     createdAt: createdAt(),
   },
   (t) => [
     primaryKey({ columns: [t.model, t.version] }),
+    oneOf('model_version', 'served', variants),
     unique('model_version_run').on(t.run),
     digested('model_version', 'digest'),
     foreignKey({ columns: [t.model], foreignColumns: [model.id] }),

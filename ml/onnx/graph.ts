@@ -4,7 +4,16 @@
 import { Message } from './wire.js';
 
 /** TensorProto.DataType. */
-export const elementTypes = { float: 1, uint8: 2, int8: 3, int32: 6, int64: 7, string: 8, bool: 9, double: 11 } as const;
+export const elementTypes = {
+  float: 1,
+  uint8: 2,
+  int8: 3,
+  int32: 6,
+  int64: 7,
+  string: 8,
+  bool: 9,
+  double: 11,
+} as const;
 export type ElementType = keyof typeof elementTypes;
 
 /** A dimension: a size, or a name for one that is known at run time only. */

@@ -216,6 +216,7 @@ describe('scorer', slow, () => {
   }
 
   const rows = { rows: 2, num: Float32Array.of(3, -3), cat: ['grün', ''] };
+  const rowsOfGolden = { rows: 2, num: [3, -3], cat: ['grün', ''] };
 
   /** Half a minute of matrix products in one run. */
   const endlessModel = (): { path: string; digest: Digest } => slowModel(400);
@@ -242,6 +243,18 @@ describe('scorer', slow, () => {
     for (const one of many) expect(one).toEqual(answer);
     const none = await scorer.score(modelOf(2), { rows: 0, num: new Float32Array(0), cat: [] });
     expect(none).toEqual({ label: [], probabilities: new Float32Array(0) });
+  });
+
+  test('times as many rows at once as asked, from few', async () => {
+    const scorer = open();
+    const timed = await scorer.time(modelOf(2), rows, [1, 64]);
+    expect(timed.map(({ batch }) => batch)).toEqual([1, 64]);
+    for (const { p50Ms, p99Ms } of timed) {
+      expect(p50Ms).toBeGreaterThan(0);
+      expect(p99Ms).toBeGreaterThanOrEqual(p50Ms);
+    }
+    const wrong = { ...modelOf(2), golden: { inputs: rowsOfGolden, outputs: { label: ['nein', 'nein'] } } };
+    await expect(scorer.time(wrong, rows, [1])).rejects.toMatchObject({ failure: 'ModelInvalid' });
   });
 
   test('more models than sessions, and a round trip of a small model', async () => {

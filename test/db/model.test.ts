@@ -12,7 +12,17 @@ import {
   versionFile,
 } from '../../db/model.js';
 import { testDatabase, type TestDatabase } from '../support/database.js';
-import { ask, count, failureOf, freshName, makePipeline, makeVersion } from './facts.js';
+import {
+  ask,
+  count,
+  digestOf,
+  failureOf,
+  freshName,
+  makeArtifact,
+  makePipeline,
+  makeRun,
+  makeVersion,
+} from './facts.js';
 
 let base: TestDatabase;
 beforeAll(async () => {
@@ -54,6 +64,39 @@ describe('registerVersion', () => {
     expect(view.lineage.datasetVersions).toMatchObject([{ id: made[0]!.made.datasetVersion, rows: 3 }]);
     expect(await versionFile(base.db, 'default', name, 1, 'model.onnx')).toMatchObject({ sizeBytes: 3 });
     expect(await failureOf(versionFile(base.db, 'default', name, 1, '../etc'))).toBe('NotFound');
+  });
+
+  it('serves the variant that was judged, and no version without its files', async () => {
+    const { name, model, made } = await withVersions(1);
+    const { db } = base;
+    const run = await makeRun(db, name, 'small');
+    const [bytes, golden] = [await makeArtifact(db), await makeArtifact(db)];
+    const measured = { agreement: 0.995, latency: [{ batch: 1, p50Ms: 0.1, p99Ms: 0.2 }] };
+    const int8 = { variant: 'int8', model: bytes, golden, sizeBytes: 3, ...measured } as const;
+    const small = {
+      ...made[0]!.made,
+      run: run.id,
+      digest: digestOf('small'),
+      served: int8.variant,
+      variants: [int8],
+    };
+    expect(await failureOf(registerVersion(db, small))).toBe('Internal');
+    const file = { sizeBytes: 3, mediaType: 'application/onnx' };
+    const added = [
+      { path: 'model.int8.onnx', digest: bytes, ...file },
+      { path: 'golden.int8.json', digest: golden, ...file },
+    ];
+    const { version } = await registerVersion(db, { ...small, files: [...small.files, ...added] });
+    expect(await modelVersionView(db, 'default', name, version)).toMatchObject({
+      servedVariant: 'int8',
+      variants: [{ name: 'int8', file: 'model.int8.onnx', sha256: bytes, served: true, ...measured }],
+    });
+    const move = (to: number, expectedFrom: number | null) =>
+      moveAlias(db, { ...common, model, to, expectedFrom, decisionId: `move-${to}` });
+    await move(version, null);
+    expect(await champion(db, model)).toMatchObject({ served: 'int8', modelFile: bytes, golden });
+    await move(1, version);
+    expect(await champion(db, model)).toMatchObject({ served: 'float32', modelFile: made[0]!.made.card });
   });
 
   it('cannot name a file that the store does not know', async () => {

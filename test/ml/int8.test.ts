@@ -119,26 +119,29 @@ test('a matrix that something else reads stays as it is, beside its int8 form', 
   expect(found['y']!.data[1]).toBeCloseTo(16, 1);
 });
 
-test.each(['classification', 'regression'] as const)('the whole file of %s: same inputs and outputs', async (task: Task) => {
-  const outputs = task === 'regression' ? 1 : 3;
-  const num = Array.from({ length: 5 }, () => ({ impute: 0, mean: 0, scale: 1 }));
-  const classes = task === 'regression' ? [] : ['a', 'b', 'c'];
-  const fitted = fittedFeatures({ num, cat: [], task, classes });
-  const data = toyData(300, 5, task === 'regression' ? 0 : 3);
-  const spec = trainSpec({ task, rows: 300, width: 5, outputs });
-  const state = await learnt(spec, data);
-  const info = { trainer: 'linear' as const, params: spec.params };
-  const [plain, small] = [oneFileModel(fitted, state, info), int8Model(fitted, state, info)!];
-  expect(int8Model(fitted, state, info)).toEqual(small);
-  const feeds = { num: { type: 'float32' as const, dims: [300, 5], data: data.x } };
-  const [expected, found] = [await runOnce(plain, feeds), await runOnce(small, feeds)];
-  expect(Object.keys(found)).toEqual(Object.keys(expected));
-  if (task === 'classification') {
-    const same = (found['label']!.data as string[]).filter((label, i) => label === expected['label']!.data[i]);
-    expect(same.length / 300).toBeGreaterThanOrEqual(0.97);
-  } else {
-    const values = expected['value']!.data as Float32Array;
-    const off = (found['value']!.data as Float32Array).map((value, i) => Math.abs(value - values[i]!));
-    expect(Math.max(...off) / (Math.max(...values) - Math.min(...values))).toBeLessThan(0.02);
-  }
-});
+test.each(['classification', 'regression'] as const)(
+  'the whole file of %s: same inputs and outputs',
+  async (task: Task) => {
+    const outputs = task === 'regression' ? 1 : 3;
+    const num = Array.from({ length: 5 }, () => ({ impute: 0, mean: 0, scale: 1 }));
+    const classes = task === 'regression' ? [] : ['a', 'b', 'c'];
+    const fitted = fittedFeatures({ num, cat: [], task, classes });
+    const data = toyData(300, 5, task === 'regression' ? 0 : 3);
+    const spec = trainSpec({ task, rows: 300, width: 5, outputs });
+    const state = await learnt(spec, data);
+    const info = { trainer: 'linear' as const, params: spec.params };
+    const [plain, small] = [oneFileModel(fitted, state, info), int8Model(fitted, state, info)!];
+    expect(int8Model(fitted, state, info)).toEqual(small);
+    const feeds = { num: { type: 'float32' as const, dims: [300, 5], data: data.x } };
+    const [expected, found] = [await runOnce(plain, feeds), await runOnce(small, feeds)];
+    expect(Object.keys(found)).toEqual(Object.keys(expected));
+    if (task === 'classification') {
+      const same = (found['label']!.data as string[]).filter((label, i) => label === expected['label']!.data[i]);
+      expect(same.length / 300).toBeGreaterThanOrEqual(0.97);
+    } else {
+      const values = expected['value']!.data as Float32Array;
+      const off = (found['value']!.data as Float32Array).map((value, i) => Math.abs(value - values[i]!));
+      expect(Math.max(...off) / (Math.max(...values) - Math.min(...values))).toBeLessThan(0.02);
+    }
+  },
+);

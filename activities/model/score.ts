@@ -1,0 +1,85 @@
+// A packaged file on the labelled holdout rows, as raw rows, through the scorer.
+import type { ScoredModel } from '../../adapters/child.js';
+import { readInputs } from '../../adapters/inputs.js';
+import type { Digest } from '../../domain/artifact.js';
+import { Failure } from '../../domain/failures.js';
+import {
+  type GoldenRows,
+  type ModelInputs,
+  type ModelOutputs,
+  type Signature,
+  sliceInputs,
+} from '../../domain/model.js';
+import type { PipelineDocument } from '../../domain/pipeline.js';
+import type { StepInput } from '../../domain/run.js';
+import { labelledVersion, type SplitResult } from '../../domain/steps.js';
+import type { ModelDeps } from './package.js';
+
+const chunkRows = 4_096;
+
+export interface Model {
+  model: Digest;
+  golden: Digest;
+  signature: Signature;
+  /** Default 0, bit for bit. */
+  goldenTolerance?: number;
+}
+
+export interface Holdout {
+  labels: string[];
+  read(signature: Signature): Promise<ModelInputs>;
+  /** Columns of the document's slices, as text. */
+  slices: Record<string, string[]>;
+}
+
+/** Throws `NoLabels` when no row of the holdout has a label. */
+export async function readHoldout(deps: ModelDeps, input: StepInput, document: PipelineDocument): Promise<Holdout> {
+  const { split } = input.inputs['split'] as unknown as SplitResult;
+  const place = {
+    file: await deps.artifacts.localPath(labelledVersion(input).file),
+    split: await deps.artifacts.localPath(split),
+    part: 'holdout' as const,
+    labelled: true,
+  };
+  const empty: Signature = { num: [], cat: [], task: document.dataset.task, classes: [] };
+  const rows = await readInputs(deps.duck, { ...place, signature: empty, columns: document.evaluation.slices });
+  const labels = rows.labels.map((label) => label ?? '');
+  if (labels.length === 0) throw new Failure('NoLabels', 'the holdout has no labelled row to judge a model on');
+  return {
+    labels,
+    slices: rows.extra,
+    read: async (signature) => (await readInputs(deps.duck, { ...place, signature })).inputs,
+  };
+}
+
+export async function scoredModel(deps: ModelDeps, model: Model): Promise<ScoredModel> {
+  const { signature, goldenTolerance = 0 } = model;
+  const golden = await deps.artifacts.readJson<GoldenRows>(model.golden);
+  const path = await deps.artifacts.localPath(model.model);
+  return { path, digest: model.model, golden, signature, goldenTolerance };
+}
+
+/** In chunks, so that no message is large. */
+export async function score(deps: ModelDeps, model: ScoredModel, inputs: ModelInputs): Promise<ModelOutputs> {
+  const label: string[] = [];
+  const probabilities: Float32Array[] = [];
+  const value: Float32Array[] = [];
+  for (let start = 0; start < inputs.rows; start += chunkRows) {
+    const end = Math.min(inputs.rows, start + chunkRows);
+    const outputs = await deps.scorer.score(model, sliceInputs(inputs, model.signature, start, end));
+    label.push(...(outputs.label ?? []));
+    if (outputs.probabilities) probabilities.push(outputs.probabilities);
+    if (outputs.value) value.push(outputs.value);
+  }
+  return { label, probabilities: joined(probabilities), value: joined(value) };
+}
+
+function joined(parts: Float32Array[]): Float32Array {
+  const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}

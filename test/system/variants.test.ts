@@ -1,0 +1,134 @@
+// Serving variants end to end: what was judged is what answers, bit for bit; a variant that answers otherwise is not served.
+import { createHash } from 'node:crypto';
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Api } from '../../examples/digits/client.js';
+import { numbers } from '../ml/support.js';
+import { must } from '../support/person.js';
+import { startTestSystem, type TestSystem } from '../support/system.js';
+import { champion, ended, open, pipeline, post, promotion, type Row, rows, view } from './support.js';
+
+let system: TestSystem;
+let api: Api;
+beforeAll(async () => {
+  system = await startTestSystem();
+  api = new Api(system.url);
+});
+afterAll(() => system?.stop());
+
+interface Version {
+  digest: string;
+  servedVariant: string;
+  variants: { name: string; file: string; sha256: string; sizeBytes: number; agreement: number; latency: object[] }[];
+  files: { path: string }[];
+}
+
+const wide = 40;
+/** Ten classes over 40 numbers, so near to each other that rounding the weights moves a few rows. */
+function wideRows(count: number): Row[] {
+  const drawn = numbers(7, count * wide);
+  const mix = numbers(11, 10 * wide);
+  return Array.from({ length: count }, (_, i) => {
+    const x = drawn.slice(i * wide, (i + 1) * wide);
+    const score = Array.from({ length: 10 }, (_unused, c) =>
+      x.reduce((sum, value, d) => sum + value * mix[c * wide + d]!, 0),
+    );
+    const columns = Object.fromEntries(x.map((value, d) => [`x${d}`, value]));
+    return { id: `k${i}`, ...columns, y: `c${score.indexOf(Math.max(...score))}` };
+  });
+}
+
+const version = (name: string, number = 1) => must<Version>(system, 'GET', `/api/v1/models/${name}/versions/${number}`);
+const predict = (name: string, asked: Row[]) =>
+  must<{ predictions: { label: string; probabilities: Record<string, number> }[] }>(
+    system,
+    'POST',
+    `/api/v1/models/${name}/predict`,
+    { rows: asked },
+  );
+
+/** The registered bytes of a file, run here. */
+async function direct(name: string, file: string, asked: Row[]): Promise<{ sha256: string; probabilities: number[] }> {
+  const { bytes } = await api.file(`/api/v1/models/${name}/versions/1/artifacts/${file}`);
+  const num = Float32Array.from(asked.flatMap((row) => Array.from({ length: wide }, (_, d) => row[`x${d}`] as number)));
+  const session = await InferenceSession.create(bytes, { intraOpNumThreads: 1 });
+  const { probabilities } = await session.run({ num: new Tensor('float32', num, [asked.length, wide]) });
+  return {
+    sha256: `sha256:${createHash('sha256').update(bytes).digest('hex')}`,
+    probabilities: Array.from(probabilities?.data as Float32Array),
+  };
+}
+
+describe.concurrent('int8', { timeout: 120_000 }, () => {
+  const trainer = { type: 'linear', params: { epochs: 10, batch: 32 }, seed: 7 };
+  const gate = { metric: 'accuracy', min: 0.5 };
+  const int8 = (name: string, serving: Row) => pipeline(name, { trainer, gate, serving });
+
+  test('is judged, registered beside float32 and served from the registered bytes', async () => {
+    await post(system, int8('small', { variant: 'int8', minAgreement: 0.9 }), wideRows(600));
+    const run = await ended(system, await open(system, 'small'));
+    expect(promotion(run)).toBe(1);
+    expect(run.verdict?.reasons.at(-1)).toMatch(/^int8 is served: it agrees with float32 on a share of (0\.9\d+|1) /);
+    const made = await version('small');
+    expect(made.servedVariant).toBe('int8');
+    expect(made.variants).toMatchObject([
+      { name: 'float32', file: 'model.onnx', agreement: 1, served: false },
+      { name: 'int8', file: 'model.int8.onnx', served: true, latency: [{ batch: 1 }, { batch: 64 }] },
+    ]);
+    expect(made.files.map(({ path }) => path)).toEqual(
+      expect.arrayContaining(['model.onnx', 'golden.json', 'model.int8.onnx', 'golden.int8.json', 'serving.json']),
+    );
+    const asked = wideRows(50);
+    const { predictions } = await predict('small', asked);
+    const answered = predictions.flatMap(({ probabilities }) => Object.values(probabilities));
+    const registered = await direct('small', 'model.int8.onnx', asked);
+    expect(registered.sha256).toBe(made.variants[1]?.sha256);
+    expect(answered).toEqual(registered.probabilities);
+    expect(answered).not.toEqual((await direct('small', 'model.onnx', asked)).probabilities);
+    // a row has one answer, whoever asks beside it
+    expect((await predict('small', asked.slice(3, 4))).predictions[0]).toMatchObject({
+      probabilities: predictions[3]?.probabilities,
+    });
+  });
+
+  test('demanded, but not close enough to float32: rejected with the reason, nothing registered', async () => {
+    await post(system, int8('strict', { variant: 'int8', minAgreement: 1 }), wideRows(2000));
+    const run = await ended(system, await open(system, 'strict'));
+    expect(run).toMatchObject({ status: 'rejected', modelVersion: null, verdict: { passed: false } });
+    expect(run.verdict?.reasons.at(-1)).toMatch(
+      /^int8 agrees with float32 on a share of 0\.9\d+ .* below the required 1$/,
+    );
+    expect(await champion(system, 'strict')).toBeNull();
+  });
+
+  test('wanted where it agrees: otherwise float32 is served and the version has nothing else', async () => {
+    await post(system, int8('either', { variant: 'auto', minAgreement: 1 }), wideRows(2000));
+    const run = await ended(system, await open(system, 'either'));
+    expect(promotion(run)).toBe(1);
+    expect(run.verdict?.reasons.at(-1)).toMatch(/^float32 is served: int8 agrees /);
+    const made = await version('either');
+    expect(made).toMatchObject({ servedVariant: 'float32', variants: [{ name: 'float32', file: 'model.onnx' }] });
+    expect(made.files.map(({ path }) => path)).not.toContain('model.int8.onnx');
+  });
+
+  test('the next run is compared with what the champion serves; rollback serves what was served then', async () => {
+    const name = 'both';
+    await post(system, pipeline(name), rows(60));
+    expect(promotion(await ended(system, await open(system, name)))).toBe(1);
+    const second = await ended(
+      system,
+      await open(system, name, { 'serving.variant': 'int8', 'serving.minAgreement': 0.9 }),
+    );
+    expect(promotion(second)).toBe(2);
+    expect((await version(name, 2)).servedVariant).toBe('int8');
+    const third = await ended(system, await open(system, name, { 'gate.champion': { notWorseBy: 0.5 } }));
+    expect(promotion(third)).toBe(3);
+    expect((await view(system, third.id)).verdict?.reasons.join()).toContain('of champion version 2');
+    const back = { by: 'lee', reason: 'test' };
+    await must(system, 'POST', `/api/v1/models/${name}/rollback`, back);
+    expect(await predict(name, [{ x: 5, noise: 0 }])).toMatchObject({
+      modelVersion: 2,
+      predictions: [{ label: 'yes' }],
+    });
+  });
+});
