@@ -2,13 +2,13 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 
 export type Feed = {
-  type: 'float32' | 'float64' | 'int32' | 'string';
+  type: 'float32' | 'float64' | 'int32' | 'uint8' | 'string';
   dims: number[];
   data: readonly (number | string)[] | Float32Array | Int32Array;
 };
 
 export function tensor(feed: Feed): Tensor {
-  const arrays = { float32: Float32Array, float64: Float64Array, int32: Int32Array };
+  const arrays = { float32: Float32Array, float64: Float64Array, int32: Int32Array, uint8: Uint8Array };
   if (feed.type === 'string') return new Tensor('string', [...feed.data] as string[], feed.dims);
   return new Tensor(feed.type, arrays[feed.type].from(feed.data as number[]), feed.dims);
 }
