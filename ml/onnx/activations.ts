@@ -19,9 +19,7 @@ export function relu(tape: Tape, x: Var): Var {
 export function tanh(tape: Tape, x: Var): Var {
   const { graph } = tape;
   const y = graph.op('Tanh', [x.name]);
-  return tape.record(y, x.dims, [x], (g) => [
-    graph.op('Sub', [g, graph.op('Mul', [g, graph.op('Mul', [y, y])])]),
-  ]);
+  return tape.record(y, x.dims, [x], (g) => [graph.op('Sub', [g, graph.op('Mul', [g, graph.op('Mul', [y, y])])])]);
 }
 
 /** 1 / (1 + e⁻ˣ); its derivative is y (1 - y). */
@@ -42,7 +40,10 @@ export function gelu(tape: Tape, x: Var): Var {
   const phi = times(graph.op('Add', [erf, tape.scalar(1).name]), 0.5);
   return tape.record(graph.op('Mul', [x.name, phi]), x.dims, [x], (g) => {
     // Φ(x) + x·φ(x), φ the density
-    const density = times(graph.op('Exp', [times(graph.op('Mul', [x.name, x.name]), -0.5)]), 1 / Math.sqrt(2 * Math.PI));
+    const density = times(
+      graph.op('Exp', [times(graph.op('Mul', [x.name, x.name]), -0.5)]),
+      1 / Math.sqrt(2 * Math.PI),
+    );
     return [graph.op('Mul', [g, graph.op('Add', [phi, graph.op('Mul', [x.name, density])])])];
   });
 }

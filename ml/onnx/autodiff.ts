@@ -140,34 +140,6 @@ export class Tape {
     return this.record(name, dims, [x], (g) => [this.graph.op('Expand', [g, this.graph.op('Shape', [x.name])])]);
   }
 
-  /**
-   * Softmax cross-entropy, a scalar: -Σ w·onehot·log softmax(logits) / Σ w.
-   * logits [N,C], onehot [N,C], weights [N] ≥ 0 with a positive sum (0 = padding).
-   */
-  crossEntropy(logits: Var, onehot: Var, weights: Var): Var {
-    const g = this.graph;
-    const column = g.op('Unsqueeze', [weights.name, g.ints([1])]);
-    const share = g.op('Div', [column, g.op('ReduceSum', [weights.name], { keepdims: 0 })]);
-    const logp = g.op('LogSoftmax', [logits.name], { axis: -1 });
-    const picked = g.op('Mul', [g.op('Mul', [logp, onehot.name]), share]);
-    const loss = g.op('Neg', [g.op('ReduceSum', [picked], { keepdims: 0 })]);
-    return this.record(loss, [], [logits], (gradient) => [
-      g.op('Mul', [g.op('Sub', [g.op('Exp', [logp]), onehot.name]), g.op('Mul', [share, gradient])]),
-    ]);
-  }
-
-  /** Weighted mean squared error, a scalar: Σ w·(prediction - target)² / Σ w. All [N]; the weights' sum is positive. */
-  meanSquaredError(prediction: Var, target: Var, weights: Var): Var {
-    const g = this.graph;
-    const share = g.op('Div', [weights.name, g.op('ReduceSum', [weights.name], { keepdims: 0 })]);
-    const difference = g.op('Sub', [prediction.name, target.name]);
-    const weighted = g.op('Mul', [difference, share]);
-    const loss = g.op('ReduceSum', [g.op('Mul', [weighted, difference])], { keepdims: 0 });
-    return this.record(loss, [], [prediction], (gradient) => [
-      g.op('Mul', [weighted, g.op('Mul', [gradient, this.scalar(2).name])]),
-    ]);
-  }
-
   /** The same numbers in other dimensions; `dims` are sizes and may hold one name. */
   reshape(x: Var, dims: readonly Dim[]): Var {
     const shape = (of: readonly Dim[]): string =>

@@ -50,9 +50,7 @@ function scatterRows(tape: Tape, table: Var, index: string, rows: string): strin
 /** Rows of `table` [V,E] at `index` (int32 or int64, values in [0, V)): dimensions of the index, then E. */
 export function embedding(tape: Tape, table: Var, index: Var): Var {
   const rows = tape.graph.op('Gather', [table.name, index.name], { axis: 0 });
-  return tape.record(rows, [...index.dims, table.dims[1]!], [table], (g) => [
-    scatterRows(tape, table, index.name, g),
-  ]);
+  return tape.record(rows, [...index.dims, table.dims[1]!], [table], (g) => [scatterRows(tape, table, index.name, g)]);
 }
 
 /**

@@ -1,4 +1,5 @@
-// Losses: scalars that are weighted means over the rows. `weights` [N] ≥ 0 with a positive sum; 0 = padding.
+// Losses: scalars that are weighted means over the rows. `weights` [N] ≥ 0 with a positive sum: 0 = padding, and a
+// row may count by the weight of its class.
 import type { Tape, Var } from './autodiff.js';
 
 function shareOf(tape: Tape, weights: Var): string {
@@ -15,8 +16,6 @@ export interface Targets {
   /** [N,C]: 1 at the row's class. */
   onehot: Var;
   weights: Var;
-  /** [C]: each row also counts by the weight of its class. */
-  classWeights?: Var;
   /** Share of the target that is spread over all classes (Szegedy et al. 2016, §7). */
   smoothing?: number;
 }
@@ -24,14 +23,8 @@ export interface Targets {
 /** Softmax cross-entropy of logits [N,C]: -Σ w·target·log softmax(logits) / Σ w. */
 export function crossEntropy(tape: Tape, logits: Var, targets: Targets): Var {
   const { graph } = tape;
-  const { onehot, classWeights, smoothing = 0 } = targets;
+  const { onehot, weights, smoothing = 0 } = targets;
   const classes = Number(logits.dims[1]);
-  let weights = targets.weights;
-  if (classWeights !== undefined) {
-    const column = graph.op('Reshape', [classWeights.name, graph.ints([classes, 1])]);
-    const ofClass = graph.op('Squeeze', [graph.op('MatMul', [onehot.name, column]), graph.ints([1])]);
-    weights = tape.value(graph.op('Mul', [weights.name, ofClass]), weights.dims);
-  }
   const share = graph.op('Unsqueeze', [shareOf(tape, weights), graph.ints([1])]);
   let target = onehot.name;
   if (smoothing > 0) {
@@ -75,7 +68,11 @@ export function huber(tape: Tape, prediction: Var, { target, weights, delta }: V
 }
 
 /** max(q·e, (q - 1)·e) of e = target - prediction: its least mean is the quantile q (Koenker & Bassett 1978). */
-export function pinball(tape: Tape, prediction: Var, { target, weights, quantile }: Values & { quantile: number }): Var {
+export function pinball(
+  tape: Tape,
+  prediction: Var,
+  { target, weights, quantile }: Values & { quantile: number },
+): Var {
   const { graph } = tape;
   const error = graph.op('Sub', [target.name, prediction.name]);
   const above = graph.op('Greater', [error, tape.scalar(0).name]);
