@@ -13,6 +13,7 @@ import { createPredictor } from './predictor.js';
 import { runEndpoints } from './run.js';
 import { runEventsEndpoint } from './run-events.js';
 import { tokenEndpoints } from './token.js';
+import { trainerEndpoints } from './trainer.js';
 
 export function allEndpoints(metrics: Metrics = createMetrics()): Endpoint[] {
   const predictor = createPredictor(metrics);
@@ -26,6 +27,7 @@ export function allEndpoints(metrics: Metrics = createMetrics()): Endpoint[] {
     ...modelEndpoints(predictor),
     ...artifactEndpoints(),
     ...auditEndpoints(),
+    ...trainerEndpoints(),
     ...tokenEndpoints(),
     ...inferenceEndpoints(predictor),
   ];

@@ -8,7 +8,7 @@ import { trainerTypes, type TrainerType } from './model.js';
 import { nearestWord } from './nearest.js';
 import { classificationMetrics, regressionMetrics } from './pipeline.js';
 import type { Expectation, PipelineDocument, SplitBy, TrainerSpecification } from './pipeline.js';
-import { trainerParameters, type TrainerParameter } from './trainers.js';
+import { trainerParameters, type TrainerParameter, type TrainerValue } from './trainers.js';
 import { servingChoices, type Serving } from './variant.js';
 
 /** As read: every field checked by itself; what depends on two fields is still to do (`document.ts`). */
@@ -138,9 +138,11 @@ const split = f.object<PipelineDocument['split']>({
   by: f.optional<SplitBy>(splitBy, () => ({ kind: 'key' })),
 });
 
-function parameterReader(rule: TrainerParameter): f.Read<number | string> {
+function parameterReader(rule: TrainerParameter): f.Read<TrainerValue> {
   if (rule.type === 'choice') return f.choice(rule.choices);
-  return f.number({ min: rule.min, max: rule.max, integer: rule.type === 'integer' });
+  if (rule.type === 'flag') return f.flag;
+  const number = f.number({ min: rule.min, max: rule.max, integer: rule.type !== 'number' });
+  return rule.type === 'list' ? f.list(number, { max: rule.longest, what: 'whole numbers' }) : number;
 }
 
 /** `params` of one trainer, checked against `trainerParameters`, with defaults filled in. */
@@ -163,7 +165,7 @@ const trainerObject = f.object<{
   seed: number;
   pool: TrainerSpecification['pool'];
 }>({
-  type: f.required(f.choice(trainerTypes, ['mlp', 'trees', 'command']), trainerTypes.join(', ')),
+  type: f.required(f.choice(trainerTypes, ['trees', 'command', 'text', 'cnn']), trainerTypes.join(', ')),
   params: f.optional<unknown>(
     (value) => value,
     () => ({}),

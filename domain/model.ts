@@ -2,6 +2,7 @@
 import type { Digest } from './artifact.js';
 import type { Task } from './dataset.js';
 import type { Json } from './json.js';
+import type { TrainerParams } from './trainers.js';
 
 export const dateParts = ['year', 'month', 'day', 'weekday', 'hour', 'epochDays'] as const;
 export type DatePart = (typeof dateParts)[number];
@@ -94,7 +95,7 @@ export interface GoldenRows {
   outputs: { label?: string[]; probabilities?: number[]; value?: number[] };
 }
 
-export const trainerTypes = ['linear'] as const;
+export const trainerTypes = ['linear', 'mlp'] as const;
 export type TrainerType = (typeof trainerTypes)[number];
 
 export const providers = ['cpu', 'cuda'] as const;
@@ -105,7 +106,7 @@ export interface TrainSpec {
   trainer: TrainerType;
   task: Task;
   /** Trainer parameters after defaults. */
-  params: Record<string, number | string | boolean>;
+  params: TrainerParams;
   seed: number;
   rows: number;
   width: number;

@@ -2,6 +2,7 @@
 import type { ColumnType, Task } from './dataset.js';
 import type { Strategy } from './labeling.js';
 import type { TrainerType } from './model.js';
+import type { TrainerParams } from './trainers.js';
 import type { Serving } from './variant.js';
 
 export const classificationMetrics = ['accuracy', 'macroF1', 'logLoss'] as const;
@@ -21,7 +22,7 @@ export type Expectation =
 
 export interface TrainerSpecification {
   type: TrainerType;
-  params: Record<string, number | string | boolean>;
+  params: TrainerParams;
   seed: number;
   /** `auto` goes to `gpu` when FLOPs per step make it pay. */
   pool: 'auto' | 'cpu' | 'gpu';

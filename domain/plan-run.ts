@@ -103,9 +103,8 @@ export const gpuFlopsPerStep = 1e9;
 /** Where to train when rows are featurised: `width` columns of the matrix, `outputs` classes (1 for regression). */
 export function trainQueue(trainer: TrainerSpecification, width: number, outputs: number): 'cpu' | 'gpu' {
   if (trainer.pool !== 'auto') return trainer.pool;
-  const batch = typeof trainer.params.batch === 'number' ? trainer.params.batch : 1;
-  const task = outputs === 1 ? 'regression' : 'classification';
-  return flopsPerStep({ trainer: trainer.type, task, width, outputs, batch }) >= gpuFlopsPerStep ? 'gpu' : 'cpu';
+  const { type, params } = trainer;
+  return flopsPerStep({ trainer: type, params, width, outputs }) >= gpuFlopsPerStep ? 'gpu' : 'cpu';
 }
 
 /**

@@ -1,40 +1,24 @@
 // Trainers as plain data: their parameters with defaults and ranges, and what one optimiser step costs.
-import type { Task } from './dataset.js';
+import { linearParameters, mlpParameters } from './gradient-parameters.js';
+import type { Json } from './json.js';
 import type { TrainerType } from './model.js';
 
 /** One parameter of a trainer, as documented, validated and shown. Ranges are inclusive. */
 export type TrainerParameter =
   | { type: 'number' | 'integer'; default: number; min: number; max: number; meaning: string }
-  | { type: 'choice'; default: string; choices: readonly string[]; meaning: string };
+  | { type: 'choice'; default: string; choices: readonly string[]; meaning: string }
+  | { type: 'flag'; default: boolean; meaning: string }
+  /** Whole numbers, at most `longest` of them. */
+  | { type: 'list'; default: readonly number[]; min: number; max: number; longest: number; meaning: string };
+
+export type TrainerValue = number | string | boolean | readonly number[];
 
 /** Parameters after defaults, as in `TrainSpec.params`. */
-export type TrainerParams = Record<string, number | string | boolean>;
+export type TrainerParams = Record<string, TrainerValue>;
 
 export const trainerParameters: Record<TrainerType, Record<string, TrainerParameter>> = {
-  linear: {
-    epochs: {
-      type: 'integer',
-      default: 40,
-      min: 1,
-      max: 10_000,
-      meaning: 'Passes over the training rows; over fewer than 1,000 rows, several each',
-    },
-    batch: { type: 'integer', default: 64, min: 1, max: 65_536, meaning: 'Rows of one optimiser step' },
-    learningRate: { type: 'number', default: 0.01, min: 1e-8, max: 10, meaning: 'Step size of AdamW' },
-    weightDecay: {
-      type: 'number',
-      default: 0.0001,
-      min: 0,
-      max: 10,
-      meaning: 'Decoupled decay of the weights, not of the biases',
-    },
-    schedule: {
-      type: 'choice',
-      default: 'cosine',
-      choices: ['constant', 'cosine'],
-      meaning: 'Learning rate over the run: the same throughout, or a half cosine down to 0',
-    },
-  },
+  linear: linearParameters,
+  mlp: mlpParameters,
 };
 
 /** A fault of one parameter: `path` is its name. */
@@ -43,15 +27,27 @@ export interface TrainerParamFault {
   message: string;
 }
 
-function faultOf(rule: TrainerParameter, value: unknown): string | null {
-  if (rule.type === 'choice') {
-    return typeof value === 'string' && rule.choices.includes(value)
-      ? null
-      : `must be one of ${rule.choices.join(', ')}`;
-  }
+function numberFault(rule: { type: string; min: number; max: number }, value: unknown): string | null {
   if (typeof value !== 'number' || !Number.isFinite(value)) return 'must be a number';
-  if (rule.type === 'integer' && !Number.isInteger(value)) return 'must be a whole number';
+  if (rule.type !== 'number' && !Number.isInteger(value)) return 'must be a whole number';
   return value >= rule.min && value <= rule.max ? null : `must lie between ${rule.min} and ${rule.max}`;
+}
+
+function faultOf(rule: TrainerParameter, value: unknown): string | null {
+  switch (rule.type) {
+    case 'choice': {
+      const known = typeof value === 'string' && rule.choices.includes(value);
+      return known ? null : `must be one of ${rule.choices.join(', ')}`;
+    }
+    case 'flag':
+      return typeof value === 'boolean' ? null : 'must be true or false';
+    case 'list': {
+      if (!Array.isArray(value) || value.length > rule.longest) return `must be a list of at most ${rule.longest}`;
+      return value.map((item) => numberFault(rule, item)).find((fault) => fault !== null) ?? null;
+    }
+    default:
+      return numberFault(rule, value);
+  }
 }
 
 /**
@@ -71,26 +67,58 @@ export function parseTrainerParams(
   for (const [name, rule] of Object.entries(table)) {
     const value = Object.hasOwn(raw, name) && raw[name] !== undefined ? raw[name] : rule.default;
     const message = faultOf(rule, value);
-    if (message === null) params[name] = value as number | string;
+    if (message === null) params[name] = value as TrainerValue;
     else faults.push({ path: name, message });
   }
   return faults.length > 0 ? { faults } : { params };
 }
 
+/** The parameters as JSON Schema (2020-12), for clients that draw forms or check documents. */
+export function parametersSchema(type: TrainerType): { [key: string]: Json } {
+  const properties = Object.entries(trainerParameters[type]).map(([name, rule]) => [
+    name,
+    { ...valueSchema(rule), default: rule.default as Json, description: rule.meaning },
+  ]);
+  return { type: 'object', properties: Object.fromEntries(properties) as Json, additionalProperties: false };
+}
+
+function valueSchema(rule: TrainerParameter): { [key: string]: Json } {
+  switch (rule.type) {
+    case 'choice':
+      return { type: 'string', enum: [...rule.choices] };
+    case 'flag':
+      return { type: 'boolean' };
+    case 'list': {
+      const items = { type: 'integer', minimum: rule.min, maximum: rule.max };
+      return { type: 'array', items, maxItems: rule.longest };
+    }
+    default:
+      return { type: rule.type, minimum: rule.min, maximum: rule.max };
+  }
+}
+
 /**
  * Floating point operations of one optimiser step; the router sends work to a GPU only where this is large.
- * linear: forward and weight-gradient products are 2·batch·width·outputs each, AdamW about 14 per parameter.
+ * Dense layers: forward, weight-gradient and (but for the first layer) input-gradient products are
+ * 2·batch·inputs·outputs each; AdamW takes about 14 per parameter.
  */
 export function flopsPerStep(spec: {
   trainer: TrainerType;
-  task: Task;
+  params: TrainerParams;
   width: number;
   outputs: number;
-  batch: number;
 }): number {
   switch (spec.trainer) {
     case 'linear':
-      return 4 * spec.batch * spec.width * spec.outputs + 14 * (spec.width + 1) * spec.outputs;
+    case 'mlp': {
+      const batch = Number(spec.params['batch'] ?? 1);
+      const hidden = (spec.params['hidden'] ?? []) as readonly number[];
+      const sizes = [spec.width, ...hidden, spec.outputs];
+      return sizes.slice(1).reduce((sum, size, layer) => {
+        const inputs = sizes[layer] ?? 0;
+        return sum + (layer === 0 ? 4 : 6) * batch * inputs * size + 14 * (inputs + 1) * size;
+      }, 0);
+    }
   }
 }
 

@@ -2,9 +2,10 @@
 import type { TrainerType, TrainSpec } from '../../domain/model.js';
 import { Failure } from '../../domain/failures.js';
 import { linear } from './linear.js';
+import { mlp } from './mlp.js';
 import type { FitHooks, FitResult, Start, TrainData, Trainer } from './trainer.js';
 
-export const trainers: Record<TrainerType, Trainer> = { linear };
+export const trainers: Record<TrainerType, Trainer> = { linear, mlp };
 
 function checkData(spec: TrainSpec, { train, validation }: TrainData): void {
   if (spec.rows < 1) throw new Failure('NoLabels', 'there are no rows to train on');

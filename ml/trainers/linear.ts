@@ -11,4 +11,4 @@ export const linearModel: GradientModel = {
   forward: (tape, [w, b], x) => tape.gemm(x, w!, b!),
 };
 
-export const linear = gradientTrainer('linear', '3', linearModel);
+export const linear = gradientTrainer('linear', '4', linearModel);

@@ -5,6 +5,7 @@ import { referArtifact } from '../../db/artifact.js';
 import { datasetOf } from '../../db/dataset.js';
 import { rollback } from '../../db/model.js';
 import { mediaTypes } from '../../domain/artifact.js';
+import { trainerTypes } from '../../domain/model.js';
 import { classification, createPipeline, promote } from './facts.js';
 import { codeOf, jsonOf, problemOf, testApi, type TestApi } from './support.js';
 
@@ -22,6 +23,21 @@ afterAll(() => api.close());
 
 const row = { a: 1, b: null, color: 'red', id: 'k1', label: 'no' };
 const predict = (rows: unknown, model = 'digits') => api.post(`/api/v1/models/${model}/predict`, { rows });
+
+it('lists the trainers with the JSON Schema of their parameters', async () => {
+  const answer = await jsonOf(await api.get('/api/v1/trainers'));
+  const { items, nextCursor } = answer as { items: { type: string }[]; nextCursor: null };
+  expect(items.map(({ type }) => type)).toEqual([...trainerTypes]);
+  expect(nextCursor).toBe(null);
+  expect(items).toContainEqual({
+    type: 'mlp',
+    parameters: expect.objectContaining({
+      type: 'object',
+      additionalProperties: false,
+      properties: expect.objectContaining({ dropout: expect.objectContaining({ type: 'number', default: 0 }) }),
+    }),
+  });
+});
 
 describe('the registry', () => {
   it('shows models, versions, aliases and history', async () => {

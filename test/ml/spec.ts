@@ -1,10 +1,10 @@
 // Trainer specs and small data sets for tests.
-import type { Snapshot, TrainSpec } from '../../domain/model.js';
+import type { TrainSpec } from '../../domain/model.js';
 import { parseTrainerParams } from '../../domain/trainers.js';
 import { encodeCheckpoint } from '../../ml/trainers/checkpoint.js';
 import { fit } from '../../ml/trainers/index.js';
 import { memoryRows } from '../../ml/trainers/rows.js';
-import type { FitHooks, FitResult } from '../../ml/trainers/trainer.js';
+import type { FitHooks, FitResult, Start } from '../../ml/trainers/trainer.js';
 import { numbers } from './support.js';
 
 /** Row-major x and y, without a width. */
@@ -53,11 +53,11 @@ export function toyData(rows: number, width: number, classes: number): Toy {
 export function learn(
   spec: TrainSpec,
   data: Toy,
-  { resume, validation, ...hooks }: Partial<FitHooks> & { resume?: Snapshot; validation?: Toy } = {},
+  { resume, warm, validation, ...hooks }: Partial<FitHooks> & Start & { validation?: Toy } = {},
 ): Promise<FitResult> {
   const rowsOf = ({ x, y }: Toy) => memoryRows(x, y, spec.width);
   const parts = { train: rowsOf(data), validation: validation ? rowsOf(validation) : null };
-  return fit(spec, parts, resume ? { resume } : {}, hooks);
+  return fit(spec, parts, { ...(resume && { resume }), ...(warm && { warm }) }, hooks);
 }
 
 /** The checkpoint file of what `learn` answered. */

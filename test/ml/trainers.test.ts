@@ -1,10 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { TrainSpec } from '../../domain/model.js';
-import { flopsPerStep, parseTrainerParams, trainerParameters } from '../../domain/trainers.js';
+import { flopsPerStep, parametersSchema, parseTrainerParams, trainerParameters } from '../../domain/trainers.js';
+import type { TrainerParams } from '../../domain/trainers.js';
 import { probeProvider } from '../../ml/provider.js';
 import { decodeCheckpoint, resumeFrom } from '../../ml/trainers/checkpoint.js';
-import { createBatches, learningRate, permutation, planOf } from '../../ml/trainers/gradient/batches.js';
+import { planOf, stepInputs } from '../../ml/trainers/gradient/batches.js';
+import { permutation } from '../../ml/trainers/gradient/random.js';
+import { learningRate } from '../../ml/trainers/gradient/schedule.js';
+import { createShards } from '../../ml/trainers/gradient/shards.js';
 import { stateOf } from '../../ml/trainers/gradient/state.js';
 import { fit, trainers } from '../../ml/trainers/index.js';
 import { memoryRows } from '../../ml/trainers/rows.js';
@@ -50,42 +54,67 @@ describe.each(['classification', 'regression'] as const)('%s', (task) => {
   });
 });
 
-test('a float64 softmax regression with AdamW in plain TypeScript ends at the same parameters', async () => {
-  const [rows, width, classes] = [20, 3, 3];
-  const data = toyData(rows, width, classes);
-  const spec = trainSpec({ rows, width, outputs: classes, params: { epochs: 3, batch: 8, weightDecay: 0.1 } });
-  const plan = planOf(rows, spec.params);
-  const count = width * classes + classes;
-  const [p, m, v] = [0, 1, 2].map(() => new Float64Array(count)) as [Float64Array, Float64Array, Float64Array];
-  for (let step = 0; step < plan.totalSteps; step++) {
-    const { idx, w } = createBatches(plan, spec.params, spec.seed)(step, 1);
-    const g = new Float64Array(count);
-    const total = w.reduce((a, b) => a + b);
-    idx.forEach((row, i) => {
-      const x = data.x.subarray(row * width, (row + 1) * width);
-      const z = Array.from({ length: classes }, (_, c) =>
-        x.reduce((sum, value, d) => sum + value * p[d * classes + c]!, p[width * classes + c]!),
-      );
-      const e = z.map((value) => Math.exp(value - Math.max(...z)));
-      const all = e.reduce((a, b) => a + b);
-      e.forEach((value, c) => {
-        const delta = ((value / all - (data.y[row] === c ? 1 : 0)) * w[i]!) / total;
-        x.forEach((input, d) => (g[d * classes + c]! += input * delta));
-        g[width * classes + c]! += delta;
+const optimisers: [string, TrainerParams][] = [
+  ['AdamW', { weightDecay: 0.1 }],
+  ['AdamW, the gradient cut to a length of 0.05', { weightDecay: 0, clip: 0.05 }],
+  ['Adam, decay in the gradient', { optimiser: 'adam', weightDecay: 0.1 }],
+  ['gradient descent with momentum and a warm-up', { optimiser: 'sgd', momentum: 0.8, weightDecay: 0.1, warmup: 0.3 }],
+];
+
+test.each(optimisers)(
+  'a float64 softmax regression in plain TypeScript ends at the same parameters: %s',
+  async (_, given) => {
+    const [rows, width, classes] = [20, 3, 3];
+    const data = toyData(rows, width, classes);
+    const spec = trainSpec({ rows, width, outputs: classes, params: { epochs: 3, batch: 8, ...given } });
+    const { params } = spec;
+    const plan = planOf(spec, params);
+    const shards = createShards(memoryRows(data.x, data.y, width), data.y, plan, spec.seed);
+    const source = { plan, params, seed: spec.seed, shards, classWeights: null, dropouts: [] };
+    const count = width * classes + classes;
+    const [p, m, v] = [0, 1, 2].map(() => new Float64Array(count)) as [Float64Array, Float64Array, Float64Array];
+    const decay = Number(params['weightDecay']);
+    for (let step = 0; step < plan.totalSteps; step++) {
+      const feeds = stepInputs(source, step, 1);
+      const [idx, w] = [feeds['idx']!.data as Int32Array, feeds['w']!.data as Float32Array];
+      const g = new Float64Array(count);
+      const total = w.reduce((a, b) => a + b);
+      idx.forEach((row, i) => {
+        const x = data.x.subarray(row * width, (row + 1) * width);
+        const z = Array.from({ length: classes }, (__, c) =>
+          x.reduce((sum, value, d) => sum + value * p[d * classes + c]!, p[width * classes + c]!),
+        );
+        const e = z.map((value) => Math.exp(value - Math.max(...z)));
+        const all = e.reduce((a, b) => a + b);
+        e.forEach((value, c) => {
+          const delta = ((value / all - (data.y[row] === c ? 1 : 0)) * w[i]!) / total;
+          x.forEach((input, d) => (g[d * classes + c]! += input * delta));
+          g[width * classes + c]! += delta;
+        });
       });
-    });
-    const lr = learningRate(spec.params, step, plan.totalSteps);
-    for (let j = 0; j < count; j++) {
-      m[j] = 0.9 * m[j]! + 0.1 * g[j]!;
-      v[j] = 0.999 * v[j]! + 0.001 * g[j]! ** 2;
-      const decay = j < width * classes ? lr * 0.1 * p[j]! : 0;
-      const [mh, vh] = [m[j]! / (1 - 0.9 ** (step + 1)), v[j]! / (1 - 0.999 ** (step + 1))];
-      p[j]! -= decay + (lr * mh) / (Math.sqrt(vh) + 1e-8);
+      if (params['optimiser'] === 'adam') for (let j = 0; j < width * classes; j++) g[j]! += decay * p[j]!;
+      const norm = Math.sqrt(g.reduce((sum, value) => sum + value ** 2, 0));
+      const clip = Number(params['clip']);
+      if (clip > 0 && norm > clip) g.forEach((value, j) => (g[j] = (value * clip) / norm));
+      const lr = learningRate(params, step, plan.totalSteps);
+      for (let j = 0; j < count; j++) {
+        if (j < width * classes && params['optimiser'] !== 'adam') p[j]! -= lr * decay * p[j]!;
+        if (params['optimiser'] === 'sgd') {
+          m[j] = Number(params['momentum']) * m[j]! + g[j]!;
+          p[j]! -= lr * m[j]!;
+          continue;
+        }
+        m[j] = 0.9 * m[j]! + 0.1 * g[j]!;
+        v[j] = 0.999 * v[j]! + 0.001 * g[j]! ** 2;
+        const [mh, vh] = [m[j]! / (1 - 0.9 ** (step + 1)), v[j]! / (1 - 0.999 ** (step + 1))];
+        p[j]! -= (lr * mh) / (Math.sqrt(vh) + 1e-8);
+      }
     }
-  }
-  const state = stateOf((await learn(spec, data)).snapshot);
-  state.p.forEach((value, j) => expect(value).toBeCloseTo(p[j]!, 5));
-});
+    const state = stateOf((await learn(spec, data)).snapshot);
+    state.p.forEach((value, j) => expect(value).toBeCloseTo(p[j]!, 5));
+    expect(Math.max(...p.map(Math.abs))).toBeGreaterThan(0.01);
+  },
+);
 
 test('regression finds a linear rule in its own units', async () => {
   const data = toyData(200, 4, 0);
@@ -145,9 +174,15 @@ describe('what goes wrong', () => {
 test('a batch larger than the rows is one step an epoch; a constant target is learnt as it is', async () => {
   const params = { epochs: 3, batch: 64 };
   const spec = trainSpec({ task: 'regression', rows: 5, width: 2, outputs: 1, params });
-  expect(planOf(5, spec.params)).toEqual({ rows: 5, batch: 5, stepsPerEpoch: 1, epochs: 600, totalSteps: 600 });
-  expect(planOf(999, spec.params)).toMatchObject({ stepsPerEpoch: 16, epochs: 6 });
-  expect(planOf(1000, spec.params)).toMatchObject({ stepsPerEpoch: 16, epochs: 3 });
+  expect(planOf(spec, spec.params)).toMatchObject({
+    rows: 5,
+    batch: 5,
+    stepsPerEpoch: 1,
+    epochs: 600,
+    totalSteps: 600,
+  });
+  expect(planOf({ rows: 999, width: 2 }, spec.params)).toMatchObject({ stepsPerEpoch: 16, epochs: 6 });
+  expect(planOf({ rows: 1000, width: 2 }, spec.params)).toMatchObject({ stepsPerEpoch: 16, epochs: 3 });
   const state = stateOf((await learn(spec, { x: toyData(5, 2, 0).x, y: new Float32Array(5).fill(12) })).snapshot);
   expect(state.target).toEqual({ mean: 12, scale: 1 });
   expect(Math.abs(state.p[2]!)).toBeLessThan(0.1);
@@ -174,13 +209,39 @@ test('every epoch is a permutation, a function of seed and epoch', () => {
 
 test('parameters: defaults, ranges, unknown names', () => {
   const defaults = { epochs: 40, batch: 64, learningRate: 0.01, weightDecay: 0.0001, schedule: 'cosine' };
-  expect(parseTrainerParams('linear', {})).toEqual({ params: defaults });
+  expect(parseTrainerParams('linear', {})).toMatchObject({ params: defaults });
   const raw = { epochs: 0, batch: 1.5, learningRate: 'x', weightDecay: NaN, schedule: 'step', depth: 3 };
   const parsed = parseTrainerParams('linear', raw);
   expect('faults' in parsed && parsed.faults.map((fault) => fault.path).sort()).toEqual(Object.keys(raw).sort());
+  const deep = { hidden: [8, 0], layerNorm: 1, activation: 'step' };
+  const refused = parseTrainerParams('mlp', deep);
+  expect('faults' in refused && refused.faults.map((fault) => fault.path).sort()).toEqual(Object.keys(deep).sort());
+  expect(parseTrainerParams('mlp', { hidden: [] })).toMatchObject({ params: { hidden: [] } });
   for (const [type, table] of Object.entries(trainerParameters)) {
     expect(trainers[type as 'linear'].parameters).toBe(table);
   }
-  const shape = { trainer: 'linear', task: 'classification', width: 784, outputs: 10, batch: 256 } as const;
-  expect(flopsPerStep(shape)).toBe(8_028_160 + 109_900);
+});
+
+test('what a step costs', () => {
+  const sizes = { width: 784, outputs: 10 };
+  expect(flopsPerStep({ trainer: 'linear', params: { batch: 256 }, ...sizes })).toBe(8_028_160 + 109_900);
+  // 784·256 with two products, 256·128 and 128·10 with three
+  const products = 2 * 256 * (2 * 784 * 256 + 3 * 256 * 128 + 3 * 128 * 10);
+  const params = { batch: 256, hidden: [256, 128] };
+  expect(flopsPerStep({ trainer: 'mlp', params, ...sizes })).toBe(products + 14 * 235_146);
+});
+
+test('parameters as JSON Schema', () => {
+  const schema = parametersSchema('mlp') as { properties: Record<string, unknown> };
+  expect(schema).toMatchObject({ type: 'object', additionalProperties: false });
+  expect(Object.keys(schema.properties)).toEqual(Object.keys(trainerParameters.mlp));
+  expect(schema.properties['hidden']).toEqual({
+    type: 'array',
+    items: { type: 'integer', minimum: 1, maximum: 8192 },
+    maxItems: 8,
+    default: [128, 64],
+    description: expect.stringContaining('hidden'),
+  });
+  expect(schema.properties['activation']).toMatchObject({ type: 'string', enum: ['relu', 'gelu', 'tanh', 'sigmoid'] });
+  expect(schema.properties['layerNorm']).toMatchObject({ type: 'boolean', default: false });
 });

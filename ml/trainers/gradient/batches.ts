@@ -1,100 +1,89 @@
-// Which rows each step sees, and at what rate: functions of seed and step number alone, so any step can be replayed.
-import { randomFromState } from '../../../stats/prng.js';
-import { beta1, beta2 } from './step.js';
-
-/** Uniform 32-bit integers: splitmix32-seeded xoshiro128** (Blackman & Vigna 2018). */
-export function randomSource(seed: number, stream: number): () => number {
-  let z = (Math.imul(seed | 0, 0x9e3779b9) ^ Math.imul(stream | 0, 0x85ebca6b)) >>> 0;
-  // A seed past 32 bits counts in full.
-  z = (z ^ Math.imul(Math.floor(seed / 2 ** 32) | 0, 0xc2b2ae35)) >>> 0;
-  const mix = (): number => {
-    z = (z + 0x9e3779b9) >>> 0;
-    let t = Math.imul(z ^ (z >>> 16), 0x21f0aaad);
-    t = Math.imul(t ^ (t >>> 15), 0x735a2d97);
-    return (t ^ (t >>> 15)) >>> 0;
-  };
-  return randomFromState([mix(), mix(), mix(), mix() | 1]).bits;
-}
-
-/** The order of `rows` row numbers in one epoch: a Fisher-Yates shuffle, a function of seed and epoch. */
-export function permutation(rows: number, seed: number, epoch: number): Int32Array {
-  const order = Int32Array.from({ length: rows }, (_, i) => i);
-  const next = randomSource(seed, epoch);
-  for (let i = rows - 1; i > 0; i--) {
-    const j = Math.floor((next() / 2 ** 32) * (i + 1));
-    const kept = order[i]!;
-    order[i] = order[j]!;
-    order[j] = kept;
-  }
-  return order;
-}
+// How many steps a training has, and what a run of the step graph takes for some of them: functions of the step number.
+import { Tensor } from 'onnxruntime-node';
+import type { TrainerParams } from '../../../domain/trainers.js';
+import type { Dropout } from './model.js';
+import { drawMask, randomSource } from './random.js';
+import { scalarNames, scalarsOf } from './schedule.js';
+import { type Shards, shardRows } from './shards.js';
 
 export interface Plan {
   rows: number;
   /** Rows of one step: the parameter, or all rows where there are fewer. */
   batch: number;
+  /** Steps of one pass over the rows. */
   stepsPerEpoch: number;
+  /** Passes. */
   epochs: number;
+  /** Steps between two looks at the validation part: an epoch of the document, which over few rows has several passes. */
+  stepsPerLook: number;
   totalSteps: number;
+  shardRows: number;
 }
 
 /** An epoch over a table smaller than this passes over it several times: few rows need as many steps as some more. */
 export const epochRows = 1_000;
 
-/** Rows ≥ 1. `epochs` of the plan counts passes. The last batch of a pass is padded with weight 0. */
-export function planOf(rows: number, params: Record<string, unknown>): Plan {
-  const epochs = Number(params['epochs']) * Math.ceil(epochRows / Math.max(1, Math.min(rows, epochRows)));
+/** Rows ≥ 1. The last batch of a pass is padded with weight 0. */
+export function planOf({ rows, width }: { rows: number; width: number }, params: TrainerParams): Plan {
+  const passes = Math.ceil(epochRows / Math.max(1, Math.min(rows, epochRows)));
+  const epochs = Number(params['epochs']) * passes;
   const batch = Math.min(Number(params['batch']), rows);
   const stepsPerEpoch = Math.ceil(rows / batch);
-  return { rows, batch, stepsPerEpoch, epochs, totalSteps: stepsPerEpoch * epochs };
+  const steps = { stepsPerEpoch, stepsPerLook: stepsPerEpoch * passes, totalSteps: stepsPerEpoch * epochs };
+  return { rows, batch, epochs, ...steps, shardRows: shardRows(rows, width, batch) };
 }
 
-/** Learning rate of a step (0-based): constant, or half a cosine from the full rate towards 0. */
-export function learningRate(params: Record<string, unknown>, step: number, totalSteps: number): number {
-  const full = Number(params['learningRate']);
-  return params['schedule'] === 'cosine' ? full * 0.5 * (1 + Math.cos((Math.PI * step) / totalSteps)) : full;
+/** Rows of a class count by this; null where all count the same. balanced: rows / (classes · rows of the class). */
+export function classWeights(params: TrainerParams, y: Float32Array, classes: number): Float32Array | null {
+  if (params['classWeight'] !== 'balanced' || classes < 2) return null;
+  const counts = new Float64Array(classes);
+  for (const label of y) counts[label]! += 1;
+  return Float32Array.from(counts, (count) => (count === 0 ? 0 : y.length / (classes * count)));
 }
 
-/** What a run of the step graph takes for steps [from, from + count). */
-export interface StepInputs {
-  count: number;
-  idx: Int32Array;
-  w: Float32Array;
-  rate: Float32Array;
-  epsilon: Float32Array;
-  keep: Float32Array;
+/** All that the inputs of a step depend on besides its number. */
+export interface BatchSource {
+  plan: Plan;
+  params: TrainerParams;
+  seed: number;
+  shards: Pick<Shards, 'rowsOf' | 'y'>;
+  classWeights: Float32Array | null;
+  dropouts: readonly Dropout[];
 }
 
-/**
- * Adam's bias correction c = 1 - β^t and the unscaled moments of step.ts give
- * rate = lr·√c2/c1 · (1-β1)/√(1-β2) and ε' = ε·√c2/√(1-β2), with ε = 1e-8; keep = 1 - lr·weightDecay.
- */
-export function createBatches(
-  plan: Plan,
-  params: Record<string, unknown>,
-  seed: number,
-): (from: number, count: number) => StepInputs {
-  let cached: { epoch: number; order: Int32Array } = { epoch: -1, order: new Int32Array(0) };
-  const orderOf = (epoch: number): Int32Array => {
-    if (cached.epoch !== epoch) cached = { epoch, order: permutation(plan.rows, seed, epoch) };
-    return cached.order;
+function masks(source: BatchSource, layer: number, from: number, count: number): Uint8Array {
+  const { plan, dropouts, seed } = source;
+  const { width, rate } = dropouts[layer]!;
+  const size = plan.batch * width;
+  const all = new Uint8Array(count * size);
+  for (let k = 0; k < count; k++) {
+    const next = randomSource(seed, (from + k) * dropouts.length + layer, 'dropout');
+    drawMask(all.subarray(k * size, (k + 1) * size), rate, next);
+  }
+  return all;
+}
+
+/** The scanned inputs of step.ts for the steps [from, from + count), which lie in the shard that was loaded. */
+export function stepInputs(source: BatchSource, from: number, count: number): Record<string, Tensor> {
+  const { plan, params, shards } = source;
+  const [idx, w] = [new Int32Array(count * plan.batch), new Float32Array(count * plan.batch)];
+  const scalars = { rate: new Float32Array(count), epsilon: new Float32Array(count), keep: new Float32Array(count) };
+  for (let k = 0; k < count; k++) {
+    const rows = shards.rowsOf(from + k);
+    idx.set(rows, k * plan.batch);
+    const weights = w.subarray(k * plan.batch, k * plan.batch + rows.length);
+    if (source.classWeights === null) weights.fill(1);
+    else rows.forEach((row, i) => (weights[i] = source.classWeights![shards.y[row]!]!));
+    const now = scalarsOf(params, from + k, plan.totalSteps);
+    for (const name of scalarNames(params)) scalars[name][k] = now[name];
+  }
+  const feeds: Record<string, Tensor> = {
+    idx: new Tensor('int32', idx, [count, plan.batch]),
+    w: new Tensor('float32', w, [count, plan.batch]),
   };
-  const root2 = Math.sqrt(1 - beta2);
-  return (from, count) => {
-    const [idx, w] = [new Int32Array(count * plan.batch), new Float32Array(count * plan.batch)];
-    const [rate, epsilon, keep] = [new Float32Array(count), new Float32Array(count), new Float32Array(count)];
-    for (let k = 0; k < count; k++) {
-      const step = from + k;
-      const start = (step % plan.stepsPerEpoch) * plan.batch;
-      const rows = orderOf(Math.floor(step / plan.stepsPerEpoch)).subarray(start, start + plan.batch);
-      idx.set(rows, k * plan.batch);
-      w.fill(1, k * plan.batch, k * plan.batch + rows.length);
-      const lr = learningRate(params, step, plan.totalSteps);
-      const [c1, c2] = [1 - beta1 ** (step + 1), 1 - beta2 ** (step + 1)];
-      rate[k] = ((lr * Math.sqrt(c2)) / c1) * ((1 - beta1) / root2);
-      epsilon[k] = (1e-8 * Math.sqrt(c2)) / root2;
-      keep[k] = 1 - lr * Number(params['weightDecay']);
-    }
-    return { count, idx, w, rate, epsilon, keep };
-  };
+  for (const name of scalarNames(params)) feeds[name] = new Tensor('float32', scalars[name], [count]);
+  source.dropouts.forEach(({ width }, layer) => {
+    feeds[`mask${layer}`] = new Tensor('uint8', masks(source, layer, from, count), [count, plan.batch, width]);
+  });
+  return feeds;
 }

@@ -1,18 +1,21 @@
 // The training loop: up to K steps of the step graph per run, from zero or from a state, to the last step.
 // Undisturbed, resumed at any step, and one step at a time all end in the same bytes.
+import type { InferenceSession } from 'onnxruntime-node';
 import { Tensor } from 'onnxruntime-node';
 import { Failure } from '../../../domain/failures.js';
-import type { TrainSpec } from '../../../domain/model.js';
+import type { Snapshot, TrainSpec } from '../../../domain/model.js';
 import { createTrainingSession } from '../../provider.js';
-import type { FitHooks, FitResult, Rows, Start, TrainData } from '../trainer.js';
+import type { FitHooks, FitResult, Start, TrainData } from '../trainer.js';
 import { shapeOf } from '../trainer.js';
-import type { Plan, StepInputs } from './batches.js';
-import { createBatches, planOf } from './batches.js';
+import type { BatchSource, Plan } from './batches.js';
+import { classWeights, planOf, stepInputs } from './batches.js';
 import type { GradientModel } from './model.js';
 import { parameterCount } from './model.js';
+import { createShards, type Shards } from './shards.js';
 import type { FitState } from './state.js';
-import { progressOf, snapshotOf, stateOf } from './state.js';
-import { trainStepModel } from './step.js';
+import { learntParameters, progressOf, snapshotOf, stateOf } from './state.js';
+import { momentNames, trainStepModel } from './step.js';
+import { createValidation, noteValidation, type Validation } from './validation.js';
 
 /** Mean and standard deviation (n) in float64, in row order; a constant target keeps scale 1. */
 function targetStatistics(spec: TrainSpec, y: Float32Array): FitState['target'] {
@@ -26,14 +29,18 @@ function targetStatistics(spec: TrainSpec, y: Float32Array): FitState['target'] 
   return { mean, scale: scale > 0 ? scale : 1 };
 }
 
-function initialState(model: GradientModel, spec: TrainSpec, y: Float32Array): FitState {
-  const p = model.initial(shapeOf(spec), spec.seed);
-  const [m, v] = [new Float32Array(p.length), new Float32Array(p.length)];
-  return { step: 0, lossSum: 0, lossRows: 0, epochLoss: null, p, m, v, target: targetStatistics(spec, y) };
+function initialState(model: GradientModel, spec: TrainSpec, y: Float32Array, warm?: Snapshot): FitState {
+  const learnt = warm && stateOf(warm);
+  // what was learnt is meant in the target's old unit
+  const target = learnt ? learnt.target : targetStatistics(spec, y);
+  const p = learnt ? learntParameters(learnt).slice() : model.initial(shapeOf(spec), spec.seed);
+  const [m, v] = [new Float32Array(p.length), new Float32Array(momentNames(spec.params).length > 1 ? p.length : 0)];
+  const losses = { lossSum: 0, lossRows: 0, epochLoss: null, validation: null, best: null, stopped: false };
+  return { step: 0, ...losses, p, m, v, target };
 }
 
-function firstState(model: GradientModel, spec: TrainSpec, y: Float32Array, { resume }: Start): FitState {
-  const state = resume ? stateOf(resume) : initialState(model, spec, y);
+function firstState(model: GradientModel, spec: TrainSpec, y: Float32Array, { resume, warm }: Start): FitState {
+  const state = resume ? stateOf(resume) : initialState(model, spec, y, warm);
   const expected = parameterCount(model.layout(shapeOf(spec)));
   if (state.p.length === expected) return state;
   throw new Failure('CheckpointMismatch', `parameters is ${state.p.length}, expected ${expected}`);
@@ -54,20 +61,6 @@ function countLosses(state: FitState, losses: Float32Array, plan: Plan): void {
   });
 }
 
-function feedsOf(state: FitState, batch: number, inputs: StepInputs): Record<string, Tensor> {
-  const vector = (data: Float32Array): Tensor => new Tensor('float32', data, [data.length]);
-  return {
-    p: vector(state.p),
-    m: vector(state.m),
-    v: vector(state.v),
-    idx: new Tensor('int32', inputs.idx, [inputs.count, batch]),
-    w: new Tensor('float32', inputs.w, [inputs.count, batch]),
-    rate: vector(inputs.rate),
-    epsilon: vector(inputs.epsilon),
-    keep: vector(inputs.keep),
-  };
-}
-
 /** A run shorter than this may double its steps, a longer one than that halves them: a run is a stop's grain. */
 const [shortRunMs, longRunMs] = [100, 300];
 const firstSteps = 4;
@@ -78,12 +71,49 @@ function nextSteps(steps: number, most: number, lastRunMs: number): number {
   return lastRunMs < shortRunMs ? Math.min(most, steps * 2) : steps;
 }
 
-/** The matrix and the targets as the step graph takes them; a regression's targets are standardised. */
-async function tensorsOf(train: Rows, { mean, scale }: FitState['target'], spec: TrainSpec) {
-  const x = new Float32Array(train.rows * train.width);
-  await train.read(0, train.rows, x);
-  const y = spec.task === 'regression' ? train.y.map((value) => (value - mean) / scale) : train.y;
-  return { X: new Tensor('float32', x, [train.rows, train.width]), Y: new Tensor('float32', y, [train.rows]) };
+/** The targets as the graphs take them; a regression's are standardised. */
+const targetsOf = (y: Float32Array, { mean, scale }: FitState['target'], spec: TrainSpec): Float32Array =>
+  spec.task === 'regression' ? y.map((value) => (value - mean) / scale) : y;
+
+interface Training {
+  spec: TrainSpec;
+  session: InferenceSession;
+  source: BatchSource & { shards: Shards };
+  validation: Validation | null;
+}
+
+/** One run of the step graph, of at most `steps`; then the look at the validation part, where one is due. */
+async function advance(training: Training, state: FitState, steps: number): Promise<void> {
+  const { session, source, validation, spec } = training;
+  const { plan, shards } = source;
+  const rest = Math.min(plan.totalSteps, shards.until(state.step)) - state.step;
+  const toLook = plan.stepsPerLook - (state.step % plan.stepsPerLook);
+  const count = Math.min(steps, rest, validation === null ? rest : toLook);
+  const names = ['p', ...momentNames(spec.params)] as ('p' | 'm' | 'v')[];
+  const vectors = names.map((name) => [name, new Tensor('float32', state[name], [state[name].length])]);
+  const feeds = { ...(await shards.load(state.step)), ...stepInputs(source, state.step, count) };
+  const result = await session.run({ ...feeds, ...Object.fromEntries(vectors) });
+  countLosses(state, result['loss']!.data as Float32Array, plan);
+  for (const name of names) state[name] = result[`${name}_out`]!.data as Float32Array;
+  state.step += count;
+  if (validation === null || state.step % plan.stepsPerLook !== 0) return;
+  noteValidation(state, await validation.lossOf(state.p), Number(spec.params['patience'] ?? 0));
+}
+
+async function prepare(model: GradientModel, spec: TrainSpec, data: TrainData, state: FitState): Promise<Training> {
+  const { train, validation } = data;
+  const shape = shapeOf(spec);
+  const plan = planOf(spec, spec.params);
+  const source = {
+    ...{ plan, params: spec.params, seed: spec.seed },
+    shards: createShards(train, targetsOf(train.y, state.target, spec), plan, spec.seed),
+    classWeights: classWeights(spec.params, train.y, spec.outputs),
+    dropouts: model.dropouts?.(shape) ?? [],
+  };
+  const session = await createTrainingSession(trainStepModel(model, shape, plan.batch), spec);
+  if (validation === null) return { spec, session, source, validation };
+  const targets = targetsOf(validation.y, state.target, spec);
+  return { spec, session, source, validation: await createValidation(model, spec, validation, targets) };
 }
 
 /** `Trainer.fit` for a gradient model. */
@@ -93,29 +123,24 @@ export async function fitGradient(
   data: TrainData,
   { start, hooks }: { start: Start; hooks: FitHooks },
 ): Promise<FitResult> {
-  const plan = planOf(spec.rows, spec.params);
   const state = firstState(model, spec, data.train.y, start);
-  const batches = createBatches(plan, spec.params, spec.seed);
-  const tensors = await tensorsOf(data.train, state.target, spec);
-  const session = await createTrainingSession(trainStepModel(model, shapeOf(spec), plan.batch), spec);
+  const training = await prepare(model, spec, data, state);
+  const { plan } = training.source;
+  const finished = (): boolean => state.stopped || state.step >= plan.totalSteps;
   try {
     hooks.started(progressOf(state, plan));
     const most = Math.max(1, spec.stepsPerRun);
     let steps = Math.min(most, firstSteps);
     let going = true;
-    while (going && state.step < plan.totalSteps) {
-      const inputs = batches(state.step, Math.min(steps, plan.totalSteps - state.step));
+    while (going && !finished()) {
       const began = performance.now();
-      const result = await session.run({ ...tensors, ...feedsOf(state, plan.batch, inputs) });
+      await advance(training, state, steps);
       steps = nextSteps(steps, most, performance.now() - began);
-      const take = (name: string): Float32Array => result[name]!.data as Float32Array;
-      countLosses(state, take('loss'), plan);
-      Object.assign(state, { step: state.step + inputs.count, p: take('p_out'), m: take('m_out'), v: take('v_out') });
       going = await hooks.after(progressOf(state, plan), () => snapshotOf(state));
     }
-    const finished = state.step >= plan.totalSteps;
-    return { progress: progressOf(state, plan), snapshot: snapshotOf(state), finished };
+    return { progress: progressOf(state, plan), snapshot: snapshotOf(state), finished: finished() };
   } finally {
-    await session.release();
+    await training.session.release();
+    await training.validation?.release();
   }
 }

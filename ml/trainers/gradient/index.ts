@@ -8,10 +8,10 @@ import type { Shape, Trainer } from '../trainer.js';
 import { fitGradient } from './fit.js';
 import type { GradientModel } from './model.js';
 import { parameterCount } from './model.js';
-import { type FitState, stateOf } from './state.js';
+import { learntParameters, stateOf } from './state.js';
 
 /** The learned tensors as initializers, cut from the flat vector. */
-function emitTensors(graph: Graph, model: GradientModel, { p }: FitState, shape: Shape) {
+function emitTensors(graph: Graph, model: GradientModel, p: Float32Array, shape: Shape) {
   const layout = model.layout(shape);
   const expected = parameterCount(layout);
   if (p.length !== expected) {
@@ -33,7 +33,9 @@ export function gradientTrainer(type: TrainerType, version: string, model: Gradi
     emit: (graph, x, snapshot, shape) => {
       const state = stateOf(snapshot);
       const tape = new Tape(graph);
-      const tensors = emitTensors(graph, model, state, shape).map(({ name, dims }) => tape.value(name, dims));
+      const tensors = emitTensors(graph, model, learntParameters(state), shape).map(({ name, dims }) =>
+        tape.value(name, dims),
+      );
       const output = model.forward(tape, tensors, tape.value(x, ['N', shape.width]), shape).name;
       if (shape.task === 'classification') return output;
       const { mean, scale } = state.target;

@@ -9,12 +9,22 @@ export interface ParameterTensor {
   decay: boolean;
 }
 
+/** A place in the forward pass where a share `rate` of `width` units is left out while training. */
+export interface Dropout {
+  width: number;
+  rate: number;
+}
+
 export interface GradientModel {
   layout(shape: Shape): ParameterTensor[];
   /** Initial flat parameter vector, a function of shape and seed. */
   initial(shape: Shape, seed: number): Float32Array;
-  /** Emits x [B, width] to logits or standardised values [B, outputs], for training and for the served file alike. */
-  forward(tape: Tape, tensors: readonly Var[], x: Var, shape: Shape): Var;
+  dropouts?(shape: Shape): Dropout[];
+  /**
+   * Emits x [B, width] to logits or standardised values [B, outputs], for training and for the served file alike.
+   * `masks`: names of the dropout masks [B, width of each], while training only.
+   */
+  forward(tape: Tape, tensors: readonly Var[], x: Var, shape: Shape, masks?: readonly string[]): Var;
 }
 
 /** Length of the flat parameter vector. */

@@ -11,29 +11,36 @@ export interface FitState {
   lossRows: number;
   /** Mean loss of the last whole epoch; null before its end. */
   epochLoss: number | null;
-  /** Parameters and the optimiser's two moments, flat. */
+  /** Parameters and the optimiser's moments, flat; v is empty where the optimiser has one. */
   p: Float32Array;
   m: Float32Array;
   v: Float32Array;
   /** Regression: value = output · scale + mean. Classification: 0 and 1. */
   target: { mean: number; scale: number };
+  /** Loss of the validation part at the last look; null before the first, and where there is none. */
+  validation: number | null;
+  /** With a patience: the parameters with the least validation loss, and how many looks ago that was. */
+  best: { loss: number; waited: number; p: Float32Array } | null;
+  /** The patience ran out. */
+  stopped: boolean;
 }
 
 /** Throws TrainingDiverged when a parameter or a moment is no longer a number. */
 export function snapshotOf(state: FitState): Snapshot {
-  const { step, p, m, v, ...facts } = state;
+  const { step, p, m, v, best, ...facts } = state;
   for (const vector of [p, m, v]) {
     if (!vector.every(Number.isFinite)) {
       throw new Failure('TrainingDiverged', `a parameter is no longer a number after step ${step}`);
     }
   }
-  return { step, facts, arrays: { p, m, v } };
+  const looks = best && { loss: best.loss, waited: best.waited };
+  return { step, facts: { ...facts, best: looks }, arrays: { p, m, v, ...(best && { best: best.p }) } };
 }
 
 const vectorOf = ({ arrays }: Snapshot, name: string): Float32Array => {
   const found = arrays[name];
   if (found instanceof Float32Array) return found;
-  throw new Failure('ArtifactCorrupt', `training state: no vector ${name}`);
+  throw new Failure('ArtifactCorrupt', `training state: it has no float32 array ${name}`);
 };
 
 /** Throws ArtifactCorrupt when the snapshot is none of `snapshotOf`. */
@@ -43,9 +50,14 @@ export function stateOf(snapshot: Snapshot): FitState {
     Float32Array,
     Float32Array,
   ];
-  const { lossSum, lossRows, epochLoss, target } = snapshot.facts as unknown as Omit<FitState, 'step' | 'p'>;
-  return { step: snapshot.step, lossSum, lossRows, epochLoss, target, p, m, v };
+  const { best, ...facts } = snapshot.facts as unknown as Omit<FitState, 'step' | 'p' | 'm' | 'v' | 'best'> & {
+    best: { loss: number; waited: number } | null;
+  };
+  return { ...facts, step: snapshot.step, p, m, v, best: best && { ...best, p: vectorOf(snapshot, 'best') } };
 }
+
+/** The parameters to serve, and to start another training from. */
+export const learntParameters = ({ p, best }: FitState): Float32Array => best?.p ?? p;
 
 /** 1-based epoch that the last step done belongs to; 0 before the first. */
 export function epochOf(step: number, plan: Plan): number {
@@ -56,10 +68,10 @@ export function epochOf(step: number, plan: Plan): number {
 export function progressOf(state: FitState, plan: Plan): Progress {
   return {
     step: state.step,
-    totalSteps: plan.totalSteps,
+    totalSteps: state.stopped ? state.step : plan.totalSteps,
     epoch: epochOf(state.step, plan),
     epochs: plan.epochs,
     loss: state.lossRows > 0 ? state.lossSum / state.lossRows : (state.epochLoss ?? 0),
-    validation: null,
+    validation: state.validation,
   };
 }

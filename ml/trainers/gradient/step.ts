@@ -1,19 +1,22 @@
 // The training step as an ONNX file: K optimiser steps in one Scan, on a flat parameter vector.
-// Optimiser: AdamW (Loshchilov & Hutter 2019, algorithm 2) with unscaled moments m' = m/(1-β1), v' = v/(1-β2);
-// the caller folds bias correction, schedule and scaling into three scalars a step (batches.ts), in float64.
+// Beside it the loss of a batch alone, for the validation part. Both emit the same forward pass and the same loss.
 import type { Graph } from '../../onnx/graph.js';
 import { Graph as OnnxGraph, modelBytes } from '../../onnx/graph.js';
 import type { Var } from '../../onnx/autodiff.js';
 import { Tape } from '../../onnx/autodiff.js';
+import { crossEntropy, huber, meanSquaredError, pinball } from '../../onnx/losses.js';
+import { adam, clipped, momentum } from '../../onnx/optimiser.js';
 import type { Shape } from '../trainer.js';
 import type { GradientModel, ParameterTensor } from './model.js';
 import { parameterCount } from './model.js';
+import { scalarNames } from './schedule.js';
 
-export const beta1 = 0.9;
-export const beta2 = 0.999;
+/** State vectors besides the parameters. */
+export const momentNames = (params: Shape['params']): ('m' | 'v')[] =>
+  params['optimiser'] === 'sgd' ? ['m'] : ['m', 'v'];
 
 /** Cuts a flat vector into tensors. One tensor needs no Split. */
-export function splitParameters(graph: Graph, flat: string, layout: readonly ParameterTensor[]): string[] {
+function splitParameters(graph: Graph, flat: string, layout: readonly ParameterTensor[]): string[] {
   const sizes = layout.map((tensor) => parameterCount([tensor]));
   const parts =
     layout.length === 1 ? [flat] : graph.ops('Split', [flat, graph.ints(sizes)], layout.length, { axis: 0 });
@@ -25,71 +28,94 @@ function flatten(graph: Graph, parts: readonly string[]): string {
   return flat.length === 1 ? flat[0]! : graph.op('Concat', flat, { axis: 0 });
 }
 
-function emitLoss(tape: Tape, output: Var, y: string, weights: Var, shape: Shape, batch: number): Var {
-  const graph = tape.graph;
-  if (shape.task === 'regression') {
-    return tape.meanSquaredError(tape.reshape(output, [batch]), tape.value(y, [batch]), weights);
-  }
-  const onOff = graph.initializer({ type: 'float', dims: [2], values: [0, 1] });
-  const onehot = graph.op('OneHot', [graph.op('Cast', [y], { to: 7 }), graph.ints([shape.outputs]), onOff], {
-    axis: -1,
-  });
-  return tape.crossEntropy(output, tape.value(onehot, [batch, shape.outputs]), weights);
+/** What the output is judged by: y [B] and row weights [B]. */
+interface Aim {
+  y: string;
+  weights: Var;
+  batch: number;
+  smoothing: number;
 }
 
-/** p·keep on decayed tensors, minus rate · m / (√v + ε). */
-function emitUpdate(
+function emitLoss(
+  tape: Tape,
+  output: Var,
+  { y, weights, batch, smoothing }: Aim,
+  { task, outputs, params }: Shape,
+): Var {
+  const { graph } = tape;
+  if (task === 'classification') {
+    const onOff = graph.initializer({ type: 'float', dims: [2], values: [0, 1] });
+    const label = graph.op('Cast', [y], { to: 7 });
+    const onehot = graph.op('OneHot', [label, graph.ints([outputs]), onOff], { axis: -1 });
+    return crossEntropy(tape, output, { onehot: tape.value(onehot, [batch, outputs]), weights, smoothing });
+  }
+  const values = { target: tape.value(y, [batch]), weights };
+  const prediction = tape.reshape(output, [batch]);
+  if (params['loss'] === 'huber') return huber(tape, prediction, { ...values, delta: 1 });
+  if (params['loss'] === 'pinball')
+    return pinball(tape, prediction, { ...values, quantile: Number(params['quantile']) });
+  return meanSquaredError(tape, prediction, values);
+}
+
+/** The parameters after decay, or the gradient with it (adam), and the gradient cut to its longest. */
+function emitDecay(
   graph: Graph,
-  layout: readonly ParameterTensor[],
+  p: string,
   tensors: readonly string[],
-  moments: { m: string; v: string },
-  scalars: { rate: string; epsilon: string; keep: string },
-): string {
-  const decayed = tensors.map((name, i) => (layout[i]!.decay ? graph.op('Mul', [name, scalars.keep]) : name));
-  const divisor = graph.op('Add', [graph.op('Sqrt', [moments.v]), scalars.epsilon]);
-  const change = graph.op('Mul', [graph.op('Div', [moments.m, divisor]), scalars.rate]);
-  return graph.op('Sub', [flatten(graph, decayed), change]);
+  gradients: readonly string[],
+  shape: Shape,
+  layout: readonly ParameterTensor[],
+) {
+  const { params } = shape;
+  const decay = Number(params['weightDecay']);
+  const pulled = gradients.map((name, i) => {
+    if (params['optimiser'] !== 'adam' || decay === 0 || !layout[i]!.decay) return name;
+    return graph.op('Add', [name, graph.op('Mul', [tensors[i]!, graph.scalar('float', decay)])]);
+  });
+  const flat = flatten(graph, pulled);
+  const clip = Number(params['clip'] ?? 0);
+  const gradient = clip > 0 ? clipped(graph, flat, clip) : flat;
+  if (!scalarNames(params).includes('keep')) return { p, gradient };
+  const kept = tensors.map((name, i) => (layout[i]!.decay ? graph.op('Mul', [name, 'keep_k']) : name));
+  return { p: flatten(graph, kept), gradient };
 }
 
 function emitBody(body: Graph, model: GradientModel, shape: Shape, batch: number): void {
+  const { params } = shape;
   const layout = model.layout(shape);
   const count = parameterCount(layout);
-  const [p, m, v] = ['p', 'm', 'v'].map((name) => body.input(`${name}_in`, 'float', [count])) as [
-    string,
-    string,
-    string,
-  ];
+  const states = ['p', ...momentNames(params)].map((name) => body.input(`${name}_in`, 'float', [count]));
   const rows = body.input('idx_k', 'int32', [batch]);
   const tape = new Tape(body);
   const weights = tape.value(body.input('w_k', 'float', [batch]), [batch]);
-  const [rate, epsilon, keep] = ['rate_k', 'epsilon_k', 'keep_k'].map((name) => body.input(name, 'float', [])) as [
-    string,
-    string,
-    string,
-  ];
+  for (const name of scalarNames(params)) body.input(`${name}_k`, 'float', []);
+  const masks = (model.dropouts?.(shape) ?? []).map(({ width }, i) =>
+    body.input(`mask${i}_k`, 'uint8', [batch, width]),
+  );
   const x = tape.value(body.op('Gather', ['X', rows], { axis: 0 }), [batch, shape.width]);
   const y = body.op('Gather', ['Y', rows], { axis: 0 });
-  const names = splitParameters(body, p, layout);
+  const names = splitParameters(body, states[0]!, layout);
   const tensors = names.map((name, i) => tape.parameter(name, layout[i]!.dims));
-  const loss = emitLoss(tape, model.forward(tape, tensors, x, shape), y, weights, shape, batch);
-  const gradient = flatten(body, tape.gradients(loss, tensors));
-  const decay = (name: string, beta: number, add: string): string =>
-    body.op('Add', [body.op('Mul', [name, body.scalar('float', beta)]), add]);
-  const moments = { m: decay(m, beta1, gradient), v: decay(v, beta2, body.op('Mul', [gradient, gradient])) };
-  const next = emitUpdate(body, layout, names, moments, { rate, epsilon, keep });
-  const results: [string, string][] = [
-    ['p_next', next],
-    ['m_next', moments.m],
-    ['v_next', moments.v],
-  ];
-  for (const [name, value] of results) body.output(body.op('Identity', [value], {}, name), 'float', [count]);
+  const output = model.forward(tape, tensors, x, shape, masks);
+  const smoothing = Number(params['labelSmoothing'] ?? 0);
+  const loss = emitLoss(tape, output, { y, weights, batch, smoothing }, shape);
+  const { p, gradient } = emitDecay(body, states[0]!, names, tape.gradients(loss, tensors), shape, layout);
+  const step = { p, gradient, rate: 'rate_k' };
+  const next: Record<string, string> =
+    params['optimiser'] === 'sgd'
+      ? momentum(body, { ...step, m: 'm_in', mu: Number(params['momentum']) })
+      : adam(body, { ...step, m: 'm_in', v: 'v_in', epsilon: 'epsilon_k' });
+  for (const name of ['p', ...momentNames(params)]) {
+    body.output(body.op('Identity', [next[name]!], {}, `${name}_next`), 'float', [count]);
+  }
   body.output(body.op('Identity', [loss.name], {}, 'loss_k'), 'float', []);
 }
 
 /**
- * Inputs: X float32 [N,width], Y float32 [N] (class index, or standardised value); p, m, v float32 [P];
- * per step k: idx int32 [K,B] row numbers, w float32 [K,B] row weights (0 = padding), rate, epsilon, keep float32 [K].
- * Outputs: p_out, m_out, v_out [P] and loss [K], each step's loss before its update. K is free from run to run, and
+ * Inputs: X float32 [N,width], Y float32 [N] (class index, or standardised value); p and moments float32 [P];
+ * per step k: idx int32 [K,B] row numbers, w float32 [K,B] row weights (0 = padding), the scalars of schedule.ts
+ * float32 [K], masks uint8 [K,B,width of the layer].
+ * Outputs: p_out and the moments [P], and loss [K], each step's loss before its update. K is free from run to run, and
  * K steps in one run give the same bytes as K runs of one step. Opset 18: every node has a CUDA kernel.
  */
 export function trainStepModel(model: GradientModel, shape: Shape, batch: number): Uint8Array {
@@ -97,17 +123,35 @@ export function trainStepModel(model: GradientModel, shape: Shape, batch: number
   const count = parameterCount(model.layout(shape));
   graph.input('X', 'float', ['N', shape.width]);
   graph.input('Y', 'float', ['N']);
-  const states = ['p', 'm', 'v'].map((name) => graph.input(name, 'float', [count]));
+  const names = ['p', ...momentNames(shape.params)];
+  for (const name of names) graph.input(name, 'float', [count]);
   const scanned = [
     graph.input('idx', 'int32', ['K', batch]),
     graph.input('w', 'float', ['K', batch]),
-    ...['rate', 'epsilon', 'keep'].map((name) => graph.input(name, 'float', ['K'])),
+    ...scalarNames(shape.params).map((name) => graph.input(name, 'float', ['K'])),
+    ...(model.dropouts?.(shape) ?? []).map(({ width }, i) => graph.input(`mask${i}`, 'uint8', ['K', batch, width])),
   ];
   const body = graph.subgraph('step');
   emitBody(body, model, shape, batch);
-  const outputs = ['p_out', 'm_out', 'v_out', 'loss'];
-  graph.ops('Scan', [...states, ...scanned], outputs, { body: { graph: body }, num_scan_inputs: scanned.length });
-  for (const name of outputs.slice(0, 3)) graph.output(name, 'float', [count]);
+  const outputs = [...names.map((name) => `${name}_out`), 'loss'];
+  graph.ops('Scan', [...names, ...scanned], outputs, { body: { graph: body }, num_scan_inputs: scanned.length });
+  for (const name of names) graph.output(`${name}_out`, 'float', [count]);
   graph.output('loss', 'float', ['K']);
+  return modelBytes(graph, { opset: 18 });
+}
+
+/** Inputs p [P], X [B,width], Y [B] and w [B]; output `loss`, the mean over the rows without smoothing and dropout. */
+export function lossModel(model: GradientModel, shape: Shape, batch: number): Uint8Array {
+  const graph = new OnnxGraph('loss');
+  const layout = model.layout(shape);
+  const tape = new Tape(graph);
+  const tensors = splitParameters(graph, graph.input('p', 'float', [parameterCount(layout)]), layout);
+  const x = tape.value(graph.input('X', 'float', [batch, shape.width]), [batch, shape.width]);
+  const y = graph.input('Y', 'float', [batch]);
+  const weights = tape.value(graph.input('w', 'float', [batch]), [batch]);
+  const values = tensors.map((name, i) => tape.value(name, layout[i]!.dims));
+  const output = model.forward(tape, values, x, shape);
+  const loss = emitLoss(tape, output, { y, weights, batch, smoothing: 0 }, shape);
+  graph.output(graph.op('Identity', [loss.name], {}, 'loss'), 'float', []);
   return modelBytes(graph, { opset: 18 });
 }
