@@ -39,6 +39,8 @@ export interface DuckSession {
 export interface Duck {
   query<T>(sql: string, parameters?: DuckParameters, work?: DuckWork): Promise<T[]>;
   run(sql: string, parameters?: DuckParameters, work?: DuckWork): Promise<void>;
+  /** A session that lasts until `close`, for rows that are read bit by bit. `explain` gives the failure for an error in it. */
+  open(work: DuckWork): Promise<DuckSession & { explain(error: unknown): unknown; close(): void }>;
   /** Several statements on one connection. Do not nest: a session holds one of the two places. */
   session<T>(work: DuckWork, statements: (session: DuckSession) => Promise<T>): Promise<T>;
   close(): void;
@@ -139,28 +141,43 @@ export function createDuck(options: DuckOptions = {}): Duck {
     return opening;
   }
 
-  async function session<T>(work: DuckWork, statements: (session: DuckSession) => Promise<T>): Promise<T> {
+  async function open(work: DuckWork): ReturnType<Duck['open']> {
     const { signal } = work;
     await gate.enter();
     let connection: DuckDBConnection | undefined;
     const interrupt = () => connection?.interrupt();
+    const explain = (error: unknown) => (signal?.aborted ? signal.reason : translated(error)) as unknown;
+    const close = () => {
+      signal?.removeEventListener('abort', interrupt);
+      connection?.closeSync();
+      gate.leave();
+    };
     try {
       signal?.throwIfAborted();
       connection = await (await instance(work.exact ? 1 : (options.threads ?? 2))).connect();
       signal?.addEventListener('abort', interrupt);
       await connection.run("SET TimeZone = 'UTC'");
       signal?.throwIfAborted();
-      return await statements(sessionOn(connection));
+      return { ...sessionOn(connection), explain, close };
     } catch (error) {
-      throw signal?.aborted ? signal.reason : translated(error);
+      close();
+      throw explain(error);
+    }
+  }
+
+  async function session<T>(work: DuckWork, statements: (session: DuckSession) => Promise<T>): Promise<T> {
+    const held = await open(work);
+    try {
+      return await statements(held);
+    } catch (error) {
+      throw held.explain(error);
     } finally {
-      signal?.removeEventListener('abort', interrupt);
-      connection?.closeSync();
-      gate.leave();
+      held.close();
     }
   }
 
   return {
+    open,
     session,
     query: <T>(sql: string, parameters?: DuckParameters, work: DuckWork = {}) =>
       session(work, (open) => open.query<T>(sql, parameters)),

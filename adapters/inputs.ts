@@ -3,7 +3,7 @@
 import type { DuckDBDataChunk, DuckDBVector } from '@duckdb/node-api';
 import type { SplitPart } from '../domain/dataset.js';
 import { Failure } from '../domain/failures.js';
-import type { ModelInputs, NumberInput, Signature } from '../domain/model.js';
+import { joinedFloats, longestText, type ModelInputs, type NumberInput, type Signature } from '../domain/model.js';
 import { datePartCell } from './cells.js';
 import { type Duck, type DuckSession, identifier, sqlLiteral } from './duckdb.js';
 
@@ -66,65 +66,116 @@ function floats(vector: DuckDBVector | null): Float32Array {
   return items;
 }
 
-function fill(rows: InputRows, chunk: DuckDBDataChunk, start: number, request: InputsRequest): void {
+/** SELECT of a part: key, label, numbers, then categories, texts and further columns as text. */
+function selected(request: InputsRequest, key: string, label: string): string {
+  const { signature, columns = [], limit } = request;
+  const text = (name: string) => `coalesce(typed.${identifier(name)}::VARCHAR, '')`;
+  const cut = (name: string) => `substring(split_part(${text(name)}, chr(0), 1), 1, ${longestText})`;
+  const cells = [
+    `typed.${identifier(key)}`,
+    `typed.${identifier(label)}`,
+    ...signature.num.map((input) => `coalesce(${numberInputCell(input)}, 'nan'::FLOAT)`),
+    ...signature.cat.map(text),
+    ...(signature.text ?? []).map(cut),
+    ...columns.map(text),
+  ];
+  const bound = limit === undefined ? '' : `LIMIT ${Math.max(0, Math.trunc(limit))}`;
+  return `SELECT ${cells.join(', ')} ${partRows(request, key, label)} ORDER BY typed.${identifier(key)} ${bound}`;
+}
+
+/** The values of some text columns, row-major. */
+function textCells(chunk: DuckDBDataChunk, first: number, count: number): string[] {
+  const vectors = Array.from({ length: count }, (_, place) => chunk.getColumnVector(first + place));
+  const cells: string[] = [];
+  for (let row = 0; row < chunk.rowCount; row++) {
+    for (const vector of vectors) cells.push(vector.getItem(row) as string);
+  }
+  return cells;
+}
+
+function rowsOf(chunk: DuckDBDataChunk, request: InputsRequest): InputRows {
   const { signature, columns = [] } = request;
-  const width = signature.num.length;
+  const [n, m, t] = [signature.num.length, signature.cat.length, signature.text?.length ?? 0];
   const count = chunk.rowCount;
-  const texts = (index: number) => chunk.getColumnVector(index);
-  const keys = texts(0);
-  const labels = texts(1);
-  for (let row = 0; row < count; row++) {
-    rows.keys.push(keys.getItem(row) as string);
-    rows.labels.push(labels.getItem(row) as string | null);
-  }
-  for (let place = 0; place < width; place++) {
+  const num = new Float32Array(count * n);
+  for (let place = 0; place < n; place++) {
     const values = floats(chunk.getColumnVector(2 + place));
-    const { num } = rows.inputs;
-    for (let row = 0, at = start * width + place; row < count; row++, at += width) num[at] = values[row] as number;
+    for (let row = 0, at = place; row < count; row++, at += n) num[at] = values[row] as number;
   }
-  const cats = signature.cat.map((_, place) => texts(2 + width + place));
-  for (let row = 0; row < count; row++) for (const cat of cats) rows.inputs.cat.push(cat.getItem(row) as string);
-  columns.forEach((name, place) => {
-    const vector = texts(2 + width + cats.length + place);
-    const out = rows.extra[name] as string[];
-    for (let row = 0; row < count; row++) out.push(vector.getItem(row) as string);
+  const labels = chunk.getColumnVector(1);
+  const cat = textCells(chunk, 2 + n, m);
+  const further = columns.map((name, place) => [name, textCells(chunk, 2 + n + m + t + place, 1)] as const);
+  return {
+    keys: textCells(chunk, 0, 1),
+    labels: Array.from({ length: count }, (_, row) => labels.getItem(row) as string | null),
+    inputs: { rows: count, num, cat, ...(t > 0 && { text: textCells(chunk, 2 + n + m, t) }) },
+    extra: Object.fromEntries(further),
+  };
+}
+
+/** Throws `SchemaMismatch` when the file lacks a column of the request; answers the names of key and label. */
+async function keyAndLabel(session: DuckSession, request: InputsRequest): Promise<[string, string]> {
+  const { signature, columns = [] } = request;
+  const present = await typedColumns(session, request.file);
+  const wanted = [
+    ...signature.num.map(({ column }) => column),
+    ...signature.cat,
+    ...(signature.text ?? []),
+    ...columns,
+  ];
+  const absent = wanted.find((name) => !present.includes(name));
+  if (absent !== undefined) throw new Failure('SchemaMismatch', `the dataset has no column ${absent}`);
+  return [present[0] ?? '', present[1] ?? ''];
+}
+
+/**
+ * A part's rows in key order, some thousand at a time: nothing else of it is held. One of DuckDB's two places is taken
+ * until the last row was read or the loop is left. Throws `SchemaMismatch` when the file lacks a column.
+ */
+export async function* streamInputs(duck: Duck, request: InputsRequest): AsyncGenerator<InputRows> {
+  const session = await duck.open({ signal: request.signal });
+  try {
+    const result = await session.connection.stream(selected(request, ...(await keyAndLabel(session, request))));
+    for (;;) {
+      const chunk = await result.fetchChunk();
+      if (!chunk || chunk.rowCount === 0) return;
+      yield rowsOf(chunk, request);
+    }
+  } catch (error) {
+    throw session.explain(error);
+  } finally {
+    session.close();
+  }
+}
+
+/** How many rows a request has. */
+export async function countInputs(duck: Duck, request: InputsRequest): Promise<number> {
+  return duck.session({ signal: request.signal }, async (session) => {
+    const from = partRows(request, ...(await keyAndLabel(session, request)));
+    const [counted] = await session.query<{ rows: number }>(`SELECT count(*) AS rows ${from}`);
+    return counted?.rows ?? 0;
   });
 }
 
-/** Throws `SchemaMismatch` when the file lacks a column of the signature. */
+/** All rows at once: for what is bounded by the one who asks. */
 export async function readInputs(duck: Duck, request: InputsRequest): Promise<InputRows> {
-  const { signature, columns = [], limit } = request;
-  return duck.session({ signal: request.signal }, async (session) => {
-    const present = await typedColumns(session, request.file);
-    const [key = '', label = ''] = present;
-    const wanted = [...signature.num.map(({ column }) => column), ...signature.cat, ...columns];
-    const absent = wanted.find((name) => !present.includes(name));
-    if (absent !== undefined) throw new Failure('SchemaMismatch', `the dataset has no column ${absent}`);
-    const from = partRows(request, key, label);
-    const bound = limit === undefined ? '' : `LIMIT ${Math.max(0, Math.trunc(limit))}`;
-    const [counted] = await session.query<{ rows: number }>(`SELECT count(*) AS rows FROM (SELECT 1 ${from} ${bound})`);
-    const total = counted?.rows ?? 0;
-    const text = (name: string) => `coalesce(typed.${identifier(name)}::VARCHAR, '')`;
-    const cells = [
-      `typed.${identifier(key)}`,
-      `typed.${identifier(label)}`,
-      ...signature.num.map((input) => `coalesce(${numberInputCell(input)}, 'nan'::FLOAT)`),
-      ...[...signature.cat, ...columns].map(text),
-    ];
-    const rows: InputRows = {
-      keys: [],
-      labels: [],
-      inputs: { rows: total, num: new Float32Array(total * signature.num.length), cat: [] },
-      extra: Object.fromEntries(columns.map((name) => [name, []])),
-    };
-    const result = await session.connection.stream(
-      `SELECT ${cells.join(', ')} ${from} ORDER BY typed.${identifier(key)} ${bound}`,
-    );
-    for (let start = 0; ;) {
-      const chunk = await result.fetchChunk();
-      if (!chunk || chunk.rowCount === 0) return rows;
-      fill(rows, chunk, start, request);
-      start += chunk.rowCount;
-    }
-  });
+  const { signature, columns = [] } = request;
+  const all: InputRows = {
+    keys: [],
+    labels: [],
+    inputs: { rows: 0, num: new Float32Array(0), cat: [], ...(signature.text && { text: [] }) },
+    extra: Object.fromEntries(columns.map((name) => [name, []])),
+  };
+  const numbers: Float32Array[] = [];
+  for await (const rows of streamInputs(duck, request)) {
+    numbers.push(rows.inputs.num);
+    for (const key of rows.keys) all.keys.push(key);
+    for (const label of rows.labels) all.labels.push(label);
+    for (const cell of rows.inputs.cat) all.inputs.cat.push(cell);
+    for (const cell of rows.inputs.text ?? []) all.inputs.text?.push(cell);
+    for (const name of columns) for (const cell of rows.extra[name] ?? []) all.extra[name]?.push(cell);
+  }
+  all.inputs.rows = all.keys.length;
+  all.inputs.num = joinedFloats(numbers);
+  return all;
 }

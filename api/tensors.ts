@@ -1,7 +1,7 @@
 // Tensors of the Open Inference Protocol as model inputs, and answers as tensors.
 import { z } from '@hono/zod-openapi';
 import type { ModelInputs, ModelOutputs, Signature } from '../domain/model.js';
-import { toModelInputs } from '../domain/signature.js';
+import { cutText, toModelInputs } from '../domain/signature.js';
 import { Failure } from '../domain/failures.js';
 import { invalid } from './problem.js';
 
@@ -64,10 +64,10 @@ function texts(flat: unknown[], place: string): string[] {
   });
 }
 
-/** `num` and `cat` as the file has them. */
+/** `num`, `cat` and `text` as the file has them. */
 function wholeInputs(signature: Signature, tensors: readonly Tensor[]): ModelInputs {
   const find = (name: string) => tensors.findIndex((tensor) => tensor.name === name);
-  const read = (name: 'num' | 'cat', width: number, datatype: string) => {
+  const read = (name: 'num' | 'cat' | 'text', width: number, datatype: string) => {
     const index = find(name);
     const tensor = tensors[index];
     if (width === 0) return null;
@@ -79,11 +79,17 @@ function wholeInputs(signature: Signature, tensors: readonly Tensor[]): ModelInp
   };
   const num = read('num', signature.num.length, 'FP32');
   const cat = read('cat', signature.cat.length, 'BYTES');
-  if (num && cat && num.rows !== cat.rows) throw invalid('inputs', `num has ${num.rows} rows, cat has ${cat.rows}`);
+  const text = read('text', signature.text?.length ?? 0, 'BYTES');
+  const [first, ...others] = Object.entries({ num, cat, text }).flatMap(([name, one]) =>
+    one ? [{ name, ...one }] : [],
+  );
+  const other = others.find(({ rows }) => rows !== first?.rows);
+  if (first && other) throw invalid('inputs', `${first.name} has ${first.rows} rows, ${other.name} has ${other.rows}`);
   return {
-    rows: num?.rows ?? cat?.rows ?? 0,
+    rows: first?.rows ?? 0,
     num: num ? numbers(num.flat, num.place) : new Float32Array(0),
     cat: cat ? texts(cat.flat, cat.place) : [],
+    ...(text && { text: texts(text.flat, text.place).map(cutText) }),
   };
 }
 
@@ -109,8 +115,9 @@ export function inputsOf(signature: Signature, tensors: readonly Tensor[]): Mode
   const names = tensors.map(({ name }) => name);
   const doubled = names.find((name, index) => names.indexOf(name) !== index);
   if (doubled !== undefined) throw invalid('inputs', `has ${doubled} twice`);
-  const whole = names.every((name) => name === 'num' || name === 'cat');
-  const column = [...signature.num.map((input) => input.column), ...signature.cat].some((name) => names.includes(name));
+  const whole = names.every((name) => name === 'num' || name === 'cat' || name === 'text');
+  const all = [...signature.num.map((input) => input.column), ...signature.cat, ...(signature.text ?? [])];
+  const column = all.some((name) => names.includes(name));
   return whole && !column ? wholeInputs(signature, tensors) : columnInputs(signature, tensors);
 }
 
@@ -130,6 +137,7 @@ export function describeTensors(signature: Signature) {
   const inputs = [
     { name: 'num', datatype: 'FP32', shape: [-1, signature.num.length] },
     { name: 'cat', datatype: 'BYTES', shape: [-1, signature.cat.length] },
+    { name: 'text', datatype: 'BYTES', shape: [-1, signature.text?.length ?? 0] },
   ];
   const outputs =
     signature.task === 'regression'

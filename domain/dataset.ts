@@ -4,8 +4,8 @@ import type { Digest } from './artifact.js';
 export const tasks = ['classification', 'regression'] as const;
 export type Task = (typeof tasks)[number];
 
-/** `number`: float; `category`: a string with a fitted vocabulary; `date`: ISO 8601 date or time, becomes parts; `text` comes later. */
-export const columnTypes = ['number', 'category', 'date'] as const;
+/** `number`: float; `category`: a string with a fitted vocabulary; `date`: ISO 8601 date or time, becomes parts; `text`: words. */
+export const columnTypes = ['number', 'category', 'date', 'text'] as const;
 export type ColumnType = (typeof columnTypes)[number];
 
 export interface Column {

@@ -1,6 +1,7 @@
 // The fields of a pipeline document (docs/pipeline.md) as one table: names, ranges, defaults, and the words that are not built yet.
 import { cronAliases, cronFault } from './cron.js';
-import { columnTypes, tasks } from './dataset.js';
+import { tasks } from './dataset.js';
+import { features, noFeatures, type WrittenFeatures } from './document-features.js';
 import type { FieldFault } from './failures.js';
 import * as f from './fields.js';
 import { builtStrategies, type Strategy } from './labeling.js';
@@ -12,7 +13,8 @@ import { trainerParameters, type TrainerParameter, type TrainerValue } from './t
 import { servingChoices, type Serving } from './variant.js';
 
 /** As read: every field checked by itself; what depends on two fields is still to do (`document.ts`). */
-export type ReadDocument = Omit<PipelineDocument, 'labeling'> & {
+export type ReadDocument = Omit<PipelineDocument, 'labeling' | 'features'> & {
+  features: WrittenFeatures;
   labeling: (Omit<NonNullable<PipelineDocument['labeling']>, 'strategy'> & { strategy: Strategy | null }) | null;
 };
 
@@ -36,17 +38,6 @@ const dataset = f.object<PipelineDocument['dataset']>({
   label: f.required(column, 'the name of a column'),
   task: f.required(f.choice(tasks), tasks.join(', ')),
 });
-
-const featureObject = f.object<PipelineDocument['features']>({
-  include: f.optional<string[], null>(columns, () => null),
-  exclude: f.optional(columns, () => []),
-  types: f.optional(f.record(f.choice(columnTypes, ['text']), 'an object of columns and their types'), () => ({})),
-});
-
-const features: f.Read<PipelineDocument['features']> = (value, path, faults) =>
-  Array.isArray(value)
-    ? { include: columns(value, path, faults) ?? [], exclude: [], types: {} }
-    : featureObject(value, path, faults);
 
 /** Cells are compared as text; a number is taken as its decimal text. */
 const cell: f.Read<string> = (value, path, faults) =>
@@ -284,7 +275,7 @@ export const readDocument: f.Read<ReadDocument> = f.mapped(
     {
       name: f.required(name, nameWords),
       dataset: f.required(dataset, 'an object with name, key, label, task'),
-      features: f.optional(features, () => ({ include: null, exclude: [], types: {} })),
+      features: f.optional(features, noFeatures),
       expectations: f.optional(f.list(expectation, { max: 10_000, what: 'expectations' }), () => []),
       quarantine: f.optional(
         f.object({ maxShare: f.optional(f.number({ min: 0, max: 1 }), () => defaultMaxShare) }),

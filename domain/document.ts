@@ -1,7 +1,9 @@
 // A pipeline document from JSON (docs/pipeline.md): all faults at once, or the document with every default filled in.
 // The fields themselves are one table in document-fields.ts; here is what depends on two of them, and a run's overrides.
+import { checkTreatments, type WrittenFeatures } from './document-features.js';
 import { readDocument, type ReadDocument } from './document-fields.js';
 import type { FieldFault } from './failures.js';
+import { filledTreatments } from './features.js';
 import { addFault, described, isRecord } from './fields.js';
 import type { Json } from './json.js';
 import { metricRules } from './metric.js';
@@ -118,10 +120,16 @@ const checkServing: Check = ({ serving, trainers }, faults) => {
   });
 };
 
+const checkTreated: Check = ({ features, trainers }, faults) => {
+  const types = (trainers ?? []).flatMap((trainer) => (trainer?.type === undefined ? [] : [trainer.type]));
+  checkTreatments((features ?? {}) as Partial<WrittenFeatures>, types, faults);
+};
+
 const checks: Check[] = [
   checkMetric,
   checkBounds,
   checkFeatures,
+  checkTreated,
   checkColumns,
   checkSplit,
   checkStrategy,
@@ -136,9 +144,12 @@ export function parsePipeline(value: unknown): ParsedPipeline {
   if (!read || faults.length > 0) return { faults };
   const strategy = read.labeling?.strategy ?? (read.dataset.task === 'regression' ? 'random' : 'margin');
   const { by } = read.split;
+  const { include, exclude, types, ...written } = read.features;
+  const trainerTypes = read.trainers.map(({ type }) => type);
   return {
     document: {
       ...read,
+      features: { include, exclude, types, ...filledTreatments(written, trainerTypes) },
       split: { ...read.split, by: by.kind === 'group' && by.column === read.dataset.key ? { kind: 'key' } : by },
       labeling: read.labeling && { ...read.labeling, strategy },
     },

@@ -1,6 +1,7 @@
 // Words about models: signature, features as fitted, what training and packaging hand on.
 import type { Digest } from './artifact.js';
 import type { Task } from './dataset.js';
+import type { Span } from './features.js';
 import type { Json } from './json.js';
 import type { TrainerParams } from './trainers.js';
 
@@ -17,46 +18,140 @@ export interface NumberInput {
 export interface Signature {
   num: NumberInput[];
   cat: string[];
+  /** Columns of text; absent when there is none, as the input is. */
+  text?: string[];
   task: Task;
   /** Order of `probabilities`; empty for regression. */
   classes: string[];
 }
 
+/** The same task without any input, for reading keys and labels alone. */
+export function withoutInputs({ task, classes }: Signature): Signature {
+  return { num: [], cat: [], task, classes };
+}
+
 /** Statistics of one `num` input, fitted on the training part: (x or impute, minus mean) times scale. */
 export interface FittedNumber {
   input: NumberInput;
-  impute: number;
+  /** null: a missing value stays NaN. */
+  impute: number | null;
   mean: number;
-  /** 1 / standard deviation, 0 for a constant input. */
+  /** 0 for a constant input that is scaled. */
   scale: number;
+  /** One more column: 1 where the value is missing. */
+  indicator?: true;
+  /** Sine and cosine of a number that comes round again: `first` and how many there are. Missing: 0 and 0. */
+  cycle?: { first: number; count: number };
 }
 
-/** Vocabulary of one `cat` input; a value outside it goes to one "other" place, a missing one ('') to none. */
+/** Places of one `cat` input; a missing value ('') has none. By default one column for each place. */
 export interface FittedCategory {
   column: string;
+  /** Vocabulary: place i is values[i], the place after the last is "other". Empty where values are hashed. */
   values: string[];
+  /** The place is the value's hash modulo so many. */
+  buckets?: number;
+  /** One column instead, the number of the place; `missing`: what a missing value is, null for NaN. */
+  code?: { missing: number | null };
+}
+
+/** How one `text` input is read: n-grams of words and of characters, hashed (ml/features/text.ts). */
+export interface FittedText {
+  column: string;
+  words: Span | null;
+  characters: Span | null;
+  lower: boolean;
+  counts: 'log' | 'plain' | 'binary';
+  /** Columns with the counts of hashed n-grams, of length 1; 0: none. */
+  hashes: number;
+  /** Columns with the ids of the first n-grams: `length` for each length of n-gram, id 1 to `ids`, 0 for none. */
+  tokens?: { length: number; ids: number };
 }
 
 export interface FittedFeatures {
   version: 1;
   num: FittedNumber[];
   cat: FittedCategory[];
+  /** Absent when there is none. */
+  text?: FittedText[];
   /** Width of the featurised matrix. */
   width: number;
   signature: Signature;
 }
 
-/** Rows as the model takes them: `num` row-major rows x signature.num, NaN = missing; `cat` row-major, '' = missing. */
+/**
+ * Rows as the model takes them: `num` row-major rows x signature.num, NaN = missing; `cat` and `text` row-major,
+ * '' = missing.
+ */
 export interface ModelInputs {
   rows: number;
   num: Float32Array;
   cat: string[];
+  text?: string[];
 }
 
 /** Rows `from` to `to` (exclusive) of `inputs`; the numbers are not copied. */
 export function sliceInputs(inputs: ModelInputs, signature: Signature, from: number, to: number): ModelInputs {
-  const [n, m] = [signature.num.length, signature.cat.length];
-  return { rows: to - from, num: inputs.num.subarray(from * n, to * n), cat: inputs.cat.slice(from * m, to * m) };
+  const [n, m, t] = [signature.num.length, signature.cat.length, signature.text?.length ?? 0];
+  return {
+    rows: to - from,
+    num: inputs.num.subarray(from * n, to * n),
+    cat: inputs.cat.slice(from * m, to * m),
+    ...(t > 0 && { text: (inputs.text ?? []).slice(from * t, to * t) }),
+  };
+}
+
+/** Code points of a text that are read; the rest is cut off before the model. */
+export const longestText = 10_000;
+/** Rows times the longest text of one call: the graph's arrays have so many cells. */
+const textCells = 500_000;
+
+/** `inputs` in pieces of at most `mostRows` rows, in order; fewer where texts are long. No row, one piece. */
+export function* piecesOf(inputs: ModelInputs, signature: Signature, mostRows: number): Generator<ModelInputs> {
+  const t = signature.text?.length ?? 0;
+  for (let from = 0; from < inputs.rows || from === 0;) {
+    let [to, longest] = [from, 1];
+    while (to < inputs.rows && to - from < mostRows) {
+      for (let i = to * t; i < (to + 1) * t; i++) longest = Math.max(longest, inputs.text?.[i]?.length ?? 0);
+      if (to > from && (to - from + 1) * longest > textCells && t > 0) break;
+      to++;
+    }
+    yield sliceInputs(inputs, signature, from, to);
+    if (to === from) return;
+    from = to;
+  }
+}
+
+/** The rows of the given numbers, repeats included. */
+export function pickInputs(inputs: ModelInputs, signature: Signature, rows: readonly number[]): ModelInputs {
+  const cells = (from: readonly string[], width: number) =>
+    rows.flatMap((row) => from.slice(row * width, (row + 1) * width));
+  const n = signature.num.length;
+  const num = new Float32Array(rows.length * n);
+  rows.forEach((row, place) => num.set(inputs.num.subarray(row * n, row * n + n), place * n));
+  const text = signature.text && { text: cells(inputs.text ?? [], signature.text.length) };
+  return { rows: rows.length, num, cat: cells(inputs.cat, signature.cat.length), ...text };
+}
+
+/** Code points of a text that are read; the rest is cut off before the model. */
+export const longestText = 10_000;
+/** Rows times the longest text of one call: the graph's arrays have so many cells. */
+const textCells = 500_000;
+
+/** `inputs` in pieces of at most `mostRows` rows, in order; fewer where texts are long. No row, one piece. */
+export function* piecesOf(inputs: ModelInputs, signature: Signature, mostRows: number): Generator<ModelInputs> {
+  const t = signature.text?.length ?? 0;
+  for (let from = 0; from < inputs.rows || from === 0;) {
+    let [to, longest] = [from, 1];
+    while (to < inputs.rows && to - from < mostRows) {
+      for (let i = to * t; i < (to + 1) * t; i++) longest = Math.max(longest, inputs.text?.[i]?.length ?? 0);
+      if (to > from && (to - from + 1) * longest > textCells && t > 0) break;
+      to++;
+    }
+    yield sliceInputs(inputs, signature, from, to);
+    if (to === from) return;
+    from = to;
+  }
 }
 
 /** The rows of the given numbers, repeats included. */
@@ -76,6 +171,30 @@ export interface ModelOutputs {
   value?: Float32Array;
 }
 
+export function joinedFloats(parts: readonly Float32Array[]): Float32Array {
+  if (parts.length === 1) return parts[0]!;
+  const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
+/** The answers to all rows from those to pieces of them. */
+export function joinedOutputs(pieces: readonly ModelOutputs[]): ModelOutputs {
+  if (pieces.length === 1) return pieces[0]!;
+  const floats = (pick: (one: ModelOutputs) => Float32Array | undefined) =>
+    joinedFloats(pieces.flatMap((one) => pick(one) ?? []));
+  const [first = {}] = pieces;
+  return {
+    ...(first.label && { label: pieces.flatMap(({ label = [] }) => label) }),
+    ...(first.probabilities && { probabilities: floats(({ probabilities }) => probabilities) }),
+    ...(first.value && { value: floats(({ value }) => value) }),
+  };
+}
+
 /** A featurised part in the store: row-major float32 `x` (rows x width), `y` float32 (class index or value), both in key order. */
 export interface MatrixRef {
   rows: number;
@@ -91,7 +210,7 @@ export interface MatrixRef {
 export const servedTolerance = 1e-5;
 
 export interface GoldenRows {
-  inputs: { rows: number; num: (number | null)[]; cat: string[] };
+  inputs: { rows: number; num: (number | null)[]; cat: string[]; text?: string[] };
   outputs: { label?: string[]; probabilities?: number[]; value?: number[] };
 }
 

@@ -1,5 +1,6 @@
 // The pipeline document (docs/pipeline.md) after parsing: every default filled in, durations in milliseconds.
 import type { ColumnType, Task } from './dataset.js';
+import type { FeatureTreatments } from './features.js';
 import type { Strategy } from './labeling.js';
 import type { TrainerType } from './model.js';
 import type { TrainerParams } from './trainers.js';
@@ -30,10 +31,17 @@ export interface TrainerSpecification {
 
 export type SplitBy = { kind: 'key' } | { kind: 'group'; column: string } | { kind: 'time'; column: string };
 
+/** Which columns a model sees, and types that go before the inferred ones. */
+export interface FeatureSelection {
+  include: string[] | null;
+  exclude: string[];
+  types: Record<string, ColumnType>;
+}
+
 export interface PipelineDocument {
   name: string;
   dataset: { name: string; source: FileSource | null; key: string; label: string; task: Task };
-  features: { include: string[] | null; exclude: string[]; types: Record<string, ColumnType> };
+  features: FeatureSelection & FeatureTreatments;
   expectations: Expectation[];
   quarantine: { maxShare: number };
   labeling: { strategy: Strategy; batchSize: number; explore: number; deadlineMs: number } | null;

@@ -1,9 +1,10 @@
 // What a model takes: chosen from the schema by `features`, and filled from JSON rows (architecture: Data and learning).
-import type { Schema } from './dataset.js';
+import type { ColumnType, Schema } from './dataset.js';
 import { datePart, parseDate } from './dates.js';
 import type { FieldFault } from './failures.js';
-import { dateParts, type ModelInputs, type NumberInput, type Signature } from './model.js';
-import type { PipelineDocument } from './pipeline.js';
+import { type FeatureTreatments, treatmentOf } from './features.js';
+import { longestText, type ModelInputs, type NumberInput, type Signature } from './model.js';
+import type { FeatureSelection } from './pipeline.js';
 
 /** Faults told at once; more are cut off. */
 const toldFaults = 100;
@@ -11,20 +12,30 @@ const largestFloat32 = 3.4028234663852886e38;
 const numberText = /^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$/;
 
 /** Columns of the schema that the model sees, in the schema's order. */
-export function featureColumns(schema: Schema, features: PipelineDocument['features']): Schema['columns'] {
+export function featureColumns(
+  schema: Schema,
+  features: Pick<FeatureSelection, 'include' | 'exclude'>,
+): Schema['columns'] {
   const { include, exclude } = features;
   return schema.columns.filter(({ name }) => (include === null || include.includes(name)) && !exclude.includes(name));
 }
 
 /** `classes` in the order of `probabilities`; empty for regression. A date column becomes one input per part. */
-export function signatureOf(schema: Schema, features: PipelineDocument['features'], classes: string[] = []): Signature {
+export function signatureOf(
+  schema: Schema,
+  features: FeatureSelection & FeatureTreatments,
+  classes: string[] = [],
+): Signature {
   const columns = featureColumns(schema, features);
+  const named = (wanted: ColumnType) => columns.filter(({ type }) => type === wanted).map(({ name }) => name);
+  const text = named('text');
   return {
     num: columns.flatMap(({ name, type }): NumberInput[] => {
       if (type === 'number') return [{ column: name, part: null }];
-      return type === 'date' ? dateParts.map((part) => ({ column: name, part })) : [];
+      return type === 'date' ? treatmentOf(features, name).date.parts.map((part) => ({ column: name, part })) : [];
     }),
-    cat: columns.filter(({ type }) => type === 'category').map(({ name }) => name),
+    cat: named('category'),
+    ...(text.length > 0 && { text }),
     task: schema.task,
     classes,
   };
@@ -51,6 +62,13 @@ export function readCategory(cell: unknown): Read<string> {
   return scalar ? { value: String(cell) } : { fault: 'must be a text or null' };
 }
 
+/** What is read of a text: the first code points, up to a NUL, where the runtime's own strings end. */
+export function cutText(text: string): string {
+  const end = text.indexOf('\0');
+  const whole = end < 0 ? text : text.slice(0, end);
+  return whole.length <= longestText ? whole : [...whole.slice(0, 2 * longestText)].slice(0, longestText).join('');
+}
+
 /** Milliseconds since 1970, NaN for a missing value. */
 export function readDate(cell: unknown): Read<number> {
   if (cell === null || cell === '') return { value: NaN };
@@ -62,7 +80,7 @@ export function readDate(cell: unknown): Read<number> {
 function fillRow(
   signature: Signature,
   row: Record<string, unknown>,
-  out: { num: Float32Array; cat: string[]; index: number },
+  out: { num: Float32Array; cat: string[]; text: string[]; index: number },
   report: (column: string, message: string) => void,
 ): void {
   const take = <T>(column: string, read: (cell: unknown) => Read<T>): T | undefined => {
@@ -83,6 +101,7 @@ function fillRow(
     out.num[out.index * signature.num.length + place] = value;
   });
   for (const column of signature.cat) out.cat.push(take(column, readCategory) ?? '');
+  for (const column of signature.text ?? []) out.text.push(cutText(take(column, readCategory) ?? ''));
 }
 
 /** JSON rows as the model's inputs: columns in any order, others (key and label too) ignored; null is a missing value. */
@@ -93,14 +112,16 @@ export function toModelInputs(
   const faults: FieldFault[] = [];
   const num = new Float32Array(rows.length * signature.num.length);
   const cat: string[] = [];
+  const text: string[] = [];
   rows.forEach((row, index) => {
     if (row === null || typeof row !== 'object' || Array.isArray(row)) {
       if (faults.length < toldFaults) faults.push({ path: `rows[${index}]`, message: 'must be an object of columns' });
       return;
     }
-    fillRow(signature, row, { num, cat, index }, (column, message) => {
+    fillRow(signature, row, { num, cat, text, index }, (column, message) => {
       if (faults.length < toldFaults) faults.push({ path: `rows[${index}].${column}`, message });
     });
   });
-  return faults.length > 0 ? { faults } : { inputs: { rows: rows.length, num, cat } };
+  if (faults.length > 0) return { faults };
+  return { inputs: { rows: rows.length, num, cat, ...(signature.text && { text }) } };
 }

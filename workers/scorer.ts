@@ -6,9 +6,18 @@ import type { InferenceSession } from 'onnxruntime-node';
 import { Tensor } from 'onnxruntime-node';
 import type { Digest } from '../domain/artifact.js';
 import { Failure } from '../domain/failures.js';
-import { type GoldenRows, type ModelInputs, type ModelOutputs, pickInputs, type Signature } from '../domain/model.js';
+import {
+  type GoldenRows,
+  joinedOutputs,
+  type ModelInputs,
+  type ModelOutputs,
+  pickInputs,
+  piecesOf,
+  type Signature,
+} from '../domain/model.js';
 import type { Latency } from '../domain/variant.js';
 import type { ScorerReply, ScorerRequest, ScoredModel, TensorValue } from '../adapters/child.js';
+import { feedsOf } from '../adapters/feeds.js';
 import { dieWithParent } from '../adapters/fork.js';
 import { hasExternalData } from '../ml/onnx/external.js';
 import { createSession } from '../ml/provider.js';
@@ -85,24 +94,21 @@ async function runFeeds(
   }
 }
 
+/** Rows of one session.run at most; fewer where texts are long, since the graph holds them all side by side. */
+const rowsPerRun = 16_384;
+
 async function scoreRows(session: InferenceSession, signature: Signature, inputs: ModelInputs): Promise<ModelOutputs> {
-  const [n, m] = [signature.num.length, signature.cat.length];
-  const { rows, num, cat } = inputs;
-  if (num.length !== rows * n || cat.length !== rows * m) {
-    throw new Failure(
-      'InvalidRequest',
-      `${rows} rows take ${rows * n} numbers and ${rows * m} categories, not ${num.length} and ${cat.length}`,
-    );
+  feedsOf(signature, inputs);
+  const outputs: ModelOutputs[] = [];
+  for (const piece of piecesOf(inputs, signature, rowsPerRun)) {
+    const result = await runFeeds(session, feedsOf(signature, piece));
+    outputs.push({
+      ...(result['label'] && { label: result['label'].data as string[] }),
+      ...(result['probabilities'] && { probabilities: result['probabilities'].data as Float32Array }),
+      ...(result['value'] && { value: result['value'].data as Float32Array }),
+    });
   }
-  const feeds: Record<string, TensorValue> = {};
-  if (n > 0) feeds['num'] = { type: 'float32', dims: [rows, n], data: num };
-  if (m > 0) feeds['cat'] = { type: 'string', dims: [rows, m], data: cat };
-  const result = await runFeeds(session, feeds);
-  const outputs: ModelOutputs = {};
-  if (result['label']) outputs.label = result['label'].data as string[];
-  if (result['probabilities']) outputs.probabilities = result['probabilities'].data as Float32Array;
-  if (result['value']) outputs.value = result['value'].data as Float32Array;
-  return outputs;
+  return joinedOutputs(outputs);
 }
 
 /** The largest difference, relative to numbers above 1; Infinity where lengths or missing numbers differ. */

@@ -32,7 +32,7 @@ interface Measured {
 /** What is measured of one column, as an SQL structure. `cell` is the text, `value` what it means. */
 function measures(cell: string, value: string, type: Column['type']): string {
   const common = `'count': count(${value}), 'missing': count(*) - count(${cell}), 'distinct': count(DISTINCT ${value})`;
-  if (type === 'category') return `{${common}, 'min': NULL, 'max': NULL}`;
+  if (type === 'category' || type === 'text') return `{${common}, 'min': NULL, 'max': NULL}`;
   if (type === 'date') {
     const text = (aggregate: string) => `strftime(${aggregate}(${value}), '%Y-%m-%dT%H:%M:%SZ')`;
     return `{${common}, 'min': ${text('min')}, 'max': ${text('max')}}`;
@@ -127,7 +127,7 @@ export async function profile(deps: DatasetDeps, input: StepInput): Promise<Prof
   const { columns } = schema;
   const of = (type: Column['type']) => columns.filter((column) => column.type === type).length;
   return {
-    summary: `${columns.length} columns: ${of('number')} numbers, ${of('category')} categories, ${of('date')} dates; ${missing} cells missing`,
+    summary: `${columns.length} columns: ${of('number')} numbers, ${of('category')} categories, ${of('date')} dates${of('text') > 0 ? `, ${of('text')} texts` : ''}; ${missing} cells missing`,
     ...stored,
   };
 }

@@ -28,7 +28,7 @@ function typeRules(schema: Schema): RowRule[] {
       ? [...schema.columns, { name: schema.label, type: 'number' as const }]
       : schema.columns;
   return columns.flatMap(({ name, type }): RowRule[] => {
-    if (type === 'category') return [];
+    if (type === 'category' || type === 'text') return [];
     const cell = identifier(name);
     const bad = `${cell} IS NOT NULL AND (${typedCell(cell, type)}) IS NULL`;
     if (type === 'date') return [{ reason: `${name} is not a date`, bad, column: name, retyped: true }];

@@ -97,6 +97,7 @@ export function goldenRows(inputs: ModelInputs, outputs: ModelOutputs): GoldenRo
       rows: inputs.rows,
       num: Array.from(inputs.num, (value) => (Number.isNaN(value) ? null : value)),
       cat: inputs.cat,
+      ...(inputs.text && { text: inputs.text }),
     },
     outputs: {
       ...(outputs.label ? { label: outputs.label } : {}),

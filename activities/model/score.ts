@@ -5,10 +5,11 @@ import type { Digest } from '../../domain/artifact.js';
 import { Failure } from '../../domain/failures.js';
 import {
   type GoldenRows,
+  joinedOutputs,
   type ModelInputs,
   type ModelOutputs,
+  piecesOf,
   type Signature,
-  sliceInputs,
 } from '../../domain/model.js';
 import type { PipelineDocument } from '../../domain/pipeline.js';
 import type { StepInput } from '../../domain/run.js';
@@ -41,7 +42,7 @@ export async function readHoldout(deps: ModelDeps, input: StepInput, document: P
     part: 'holdout' as const,
     labelled: true,
   };
-  const empty: Signature = { num: [], cat: [], task: document.dataset.task, classes: [] };
+  const empty = { num: [], cat: [], task: document.dataset.task, classes: [] };
   const rows = await readInputs(deps.duck, { ...place, signature: empty, columns: document.evaluation.slices });
   const labels = rows.labels.map((label) => label ?? '');
   if (labels.length === 0) throw new Failure('NoLabels', 'the holdout has no labelled row to judge a model on');
@@ -61,25 +62,7 @@ export async function scoredModel(deps: ModelDeps, model: Model): Promise<Scored
 
 /** In chunks, so that no message is large. */
 export async function score(deps: ModelDeps, model: ScoredModel, inputs: ModelInputs): Promise<ModelOutputs> {
-  const label: string[] = [];
-  const probabilities: Float32Array[] = [];
-  const value: Float32Array[] = [];
-  for (let start = 0; start < inputs.rows; start += chunkRows) {
-    const end = Math.min(inputs.rows, start + chunkRows);
-    const outputs = await deps.scorer.score(model, sliceInputs(inputs, model.signature, start, end));
-    label.push(...(outputs.label ?? []));
-    if (outputs.probabilities) probabilities.push(outputs.probabilities);
-    if (outputs.value) value.push(outputs.value);
-  }
-  return { label, probabilities: joined(probabilities), value: joined(value) };
-}
-
-function joined(parts: Float32Array[]): Float32Array {
-  const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
+  const pieces: ModelOutputs[] = [];
+  for (const piece of piecesOf(inputs, model.signature, chunkRows)) pieces.push(await deps.scorer.score(model, piece));
+  return joinedOutputs(pieces);
 }

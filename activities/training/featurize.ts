@@ -1,19 +1,30 @@
 // featurize: fits the features on the training part and makes the matrices that trainers read, computed by the very ONNX
 // nodes that are served. What comes out is checked before anybody trains on it (architecture: Data and learning).
-import type { Scorer, TensorValue } from '../../adapters/child.js';
-import { type InputRows, readInputs } from '../../adapters/inputs.js';
+import type { Scorer } from '../../adapters/child.js';
 import { type Duck, sqlLiteral } from '../../adapters/duckdb.js';
+import { feedsOf } from '../../adapters/feeds.js';
+import { countInputs, type InputRows, type InputsRequest, streamInputs } from '../../adapters/inputs.js';
 import type { Artifacts } from '../../adapters/store/index.js';
 import type { Db } from '../../db/client.js';
 import { datasetOf, getDatasetVersion } from '../../db/dataset.js';
 import { runSpecification } from '../../db/run.js';
 import { type Digest, mediaTypes } from '../../domain/artifact.js';
-import type { SplitPart } from '../../domain/dataset.js';
+import type { Schema, SplitPart } from '../../domain/dataset.js';
 import { Failure } from '../../domain/failures.js';
-import type { FittedFeatures, MatrixRef } from '../../domain/model.js';
+import { treatmentFields } from '../../domain/features.js';
+import {
+  type FittedFeatures,
+  type MatrixRef,
+  pickInputs,
+  piecesOf,
+  type Signature,
+  withoutInputs,
+} from '../../domain/model.js';
+import type { PipelineDocument } from '../../domain/pipeline.js';
 import type { StepInput } from '../../domain/run.js';
 import { featureColumns, signatureOf } from '../../domain/signature.js';
 import type { FeaturizeResult, LabelResult, SplitResult, ValidateResult } from '../../domain/steps.js';
+import { matrixColumns } from '../../ml/features/columns.js';
 import { featuriserGraph } from '../../ml/features/graph.js';
 import { currentStep, keeping } from '../step.js';
 import { fitFeatures, leaks, type Place, trainClasses } from './fit.js';
@@ -25,58 +36,84 @@ export interface FeaturizeDeps {
   scorer: Scorer;
 }
 
-/** Rows in one call of the scorer. */
+/** Rows of one call of the scorer, and cells of what it answers. */
 const rowsAtOnce = 4_096;
+const cellsAtOnce = 2_000_000;
 
 interface Featuriser {
   model: { path: string; digest: Digest };
   fitted: FittedFeatures;
 }
 
-function feedsOf(rows: InputRows, fitted: FittedFeatures, from: number, to: number): Record<string, TensorValue> {
-  const { num, cat } = fitted.signature;
-  const { inputs } = rows;
-  return {
-    ...(num.length > 0 && {
-      num: {
-        type: 'float32',
-        dims: [to - from, num.length],
-        data: inputs.num.slice(from * num.length, to * num.length),
-      },
-    }),
-    ...(cat.length > 0 && {
-      cat: {
-        type: 'string',
-        dims: [to - from, cat.length],
-        data: inputs.cat.slice(from * cat.length, to * cat.length),
-      },
-    }),
-  };
-}
+type Part = InputsRequest & { signature: Signature };
 
-/** The featurised rows, chunk by chunk. Throws `FeaturesUnfit` when a value is not finite. */
-async function* featurised(deps: FeaturizeDeps, featuriser: Featuriser, rows: InputRows): AsyncGenerator<Uint8Array> {
-  const { fitted, model } = featuriser;
-  for (let from = 0; from < rows.keys.length; from += rowsAtOnce) {
+/** The labelled rows of a part whose class the training part has, with their targets, some at a time in key order. */
+async function* targetedRows(duck: Duck, part: Part): AsyncGenerator<{ rows: InputRows; y: Float32Array }> {
+  const { task, classes } = part.signature;
+  const index = new Map(classes.map((name, at) => [name, at]));
+  for await (const rows of streamInputs(duck, part)) {
     currentStep().signal.throwIfAborted();
-    const to = Math.min(rows.keys.length, from + rowsAtOnce);
-    const { X } = await deps.scorer.run(model, feedsOf(rows, fitted, from, to));
-    const data = X?.data;
-    if (!(data instanceof Float32Array) || data.length !== (to - from) * fitted.width) {
-      throw new Failure('Internal', 'the featuriser gave a matrix of another shape');
-    }
-    const bad = data.findIndex((value) => !Number.isFinite(value));
-    if (bad >= 0) {
-      throw new Failure(
-        'FeaturesUnfit',
-        `the row ${rows.keys[from + Math.floor(bad / fitted.width)]} has no finite features`,
-      );
-    }
-    yield new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    const targets = rows.labels.map((label) =>
+      task === 'regression' ? Number(label) : (index.get(label ?? '') ?? NaN),
+    );
+    const kept = targets.flatMap((target, row) => (Number.isFinite(target) ? [row] : []));
+    if (kept.length === 0) continue;
+    const y = Float32Array.from(kept, (row) => targets[row] as number);
+    yield { y, rows: kept.length === targets.length ? rows : pick(rows, kept, part.signature) };
   }
 }
 
-/** `null`: no row. Rows whose class the training part does not have are left out. */
+function pick(all: InputRows, kept: number[], signature: Signature): InputRows {
+  return {
+    keys: kept.map((row) => all.keys[row] as string),
+    labels: kept.map((row) => all.labels[row] ?? null),
+    inputs: pickInputs(all.inputs, signature, kept),
+    extra: {},
+  };
+}
+
+/** Throws `FeaturesUnfit` for a value that is not finite, but for missing ones where the features leave them missing. */
+function requireFinite(x: Float32Array, missing: readonly boolean[], keys: readonly string[]): void {
+  const width = missing.length;
+  const bad = x.findIndex((value, at) => !Number.isFinite(value) && !(Number.isNaN(value) && missing[at % width]));
+  if (bad < 0) return;
+  throw new Failure('FeaturesUnfit', `the row ${keys[Math.floor(bad / width)]} has no finite features`);
+}
+
+/** The featurised rows as bytes; `count` is told how many rows they are. */
+async function* featurised(
+  deps: FeaturizeDeps,
+  { fitted, model }: Featuriser,
+  part: Part,
+  count: (rows: number) => void,
+): AsyncGenerator<Uint8Array> {
+  const { signature } = fitted;
+  const missing = matrixColumns(fitted).map((column) => column.missing === true);
+  const most = Math.max(1, Math.min(rowsAtOnce, Math.floor(cellsAtOnce / fitted.width)));
+  for await (const { rows } of targetedRows(deps.duck, part)) {
+    let from = 0;
+    for (const piece of piecesOf(rows.inputs, signature, most)) {
+      const { X } = await deps.scorer.run(model, feedsOf(signature, piece));
+      const data = X?.data;
+      if (!(data instanceof Float32Array) || data.length !== piece.rows * fitted.width) {
+        throw new Failure('Internal', 'the featuriser gave a matrix of another shape');
+      }
+      requireFinite(data, missing, rows.keys.slice(from, from + piece.rows));
+      from += piece.rows;
+      yield new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    }
+    count(rows.keys.length);
+  }
+}
+
+async function* targetBytes(duck: Duck, part: Part): AsyncGenerator<Uint8Array> {
+  for await (const { y } of targetedRows(duck, part)) yield new Uint8Array(y.buffer);
+}
+
+/**
+ * `null`: no row. Rows whose class the training part does not have are left out. The rows are read twice, for x and for
+ * y, and never held: the data may be larger than the memory.
+ */
 async function matrixOf(
   deps: FeaturizeDeps,
   featuriser: Featuriser,
@@ -85,40 +122,17 @@ async function matrixOf(
 ): Promise<MatrixRef | null> {
   const { signature, width } = featuriser.fitted;
   const { signal } = currentStep();
-  const all = await readInputs(deps.duck, { ...place, part, signature, labelled: true, signal });
-  const index = new Map(signature.classes.map((name, at) => [name, at]));
-  const target = (label: string | null) =>
-    signature.task === 'regression' ? Number(label) : (index.get(label ?? '') ?? NaN);
-  const targets = all.labels.map(target);
-  const kept = targets.flatMap((value, row) => (Number.isFinite(value) ? [row] : []));
-  if (kept.length === 0) return null;
-  const rows = kept.length === targets.length ? all : pick(all, kept, signature.num.length, signature.cat.length);
-  const y = Float32Array.from(kept, (row) => targets[row] as number);
+  const request = { ...place, part, signature, labelled: true, signal };
   const store = keeping(deps, 'features');
-  const x = await store.putBytes(featurised(deps, featuriser, rows), mediaTypes.binary);
-  const stored = await store.putBytes(new Uint8Array(y.buffer), mediaTypes.binary);
-  return { rows: kept.length, width, x: x.digest, y: stored.digest };
-}
-
-function pick(all: InputRows, kept: number[], num: number, cat: number): InputRows {
-  const inputs = {
-    rows: kept.length,
-    num: Float32Array.from(kept.flatMap((row) => [...all.inputs.num.subarray(row * num, (row + 1) * num)])),
-    cat: kept.flatMap((row) => all.inputs.cat.slice(row * cat, (row + 1) * cat)),
-  };
-  return {
-    keys: kept.map((row) => all.keys[row] as string),
-    labels: kept.map((row) => all.labels[row] ?? null),
-    inputs,
-    extra: {},
-  };
-}
-
-function constants(fitted: FittedFeatures): string[] {
-  const numbers = fitted.num
-    .filter(({ scale, input }) => scale === 0 && input.part === null)
-    .map(({ input }) => input.column);
-  return [...numbers, ...fitted.cat.filter(({ values }) => values.length < 2).map(({ column }) => column)];
+  let rows = 0;
+  const x = await store.putBytes(
+    featurised(deps, featuriser, request, (more) => (rows += more)),
+    mediaTypes.binary,
+  );
+  if (rows === 0) return null;
+  const bare = { ...withoutInputs(signature), classes: signature.classes };
+  const y = await store.putBytes(targetBytes(deps.duck, { ...request, signature: bare }), mediaTypes.binary);
+  return { rows, width, x: x.digest, y: y.digest };
 }
 
 function told(what: string, columns: string[]): string[] {
@@ -127,8 +141,23 @@ function told(what: string, columns: string[]): string[] {
   return [`${what}: ${columns.slice(0, 10).join(', ')}${more}`];
 }
 
+/** Throws `FeaturesUnfit` where the document says of a column what does not fit its type, or names none. */
+function checkTreated(schema: Schema, features: PipelineDocument['features']): void {
+  for (const [name, own] of Object.entries(features.columns)) {
+    const type = featureColumns(schema, features).find((column) => column.name === name)?.type;
+    if (type === undefined) throw new Failure('FeaturesUnfit', `features.columns.${name}: there is no such feature`);
+    const odd = Object.keys(own).find((field) => !treatmentFields[type].includes(field));
+    if (odd === undefined) continue;
+    const allowed = treatmentFields[type].join(', ');
+    throw new Failure(
+      'FeaturesUnfit',
+      `features.columns.${name}.${odd}: the column is of type ${type}; allowed: ${allowed}`,
+    );
+  }
+}
+
 /** Fits, and checks what can be checked before the matrices are made. Throws `NoLabels` and `FeaturesUnfit`. */
-async function fit(deps: FeaturizeDeps, place: Place, features: Parameters<typeof signatureOf>[1]) {
+async function fit(deps: FeaturizeDeps, place: Place, features: PipelineDocument['features']) {
   const { schema } = place;
   const known = new Set(schema.columns.map(({ name }) => name));
   const unknown = (features.include ?? []).filter((name) => !known.has(name) && name !== schema.key);
@@ -137,6 +166,7 @@ async function fit(deps: FeaturizeDeps, place: Place, features: Parameters<typeo
     throw new Failure('FeaturesUnfit', 'there is no column to learn from');
   return deps.duck.session({ exact: true, signal: currentStep().signal }, async (session) => {
     const bare = signatureOf(schema, features);
+    checkTreated(schema, features);
     const [split] = await session.query<{ shared: number }>(
       `SELECT count(*) - count(DISTINCT key) AS shared FROM read_parquet(${sqlLiteral(place.split)})`,
     );
@@ -147,10 +177,11 @@ async function fit(deps: FeaturizeDeps, place: Place, features: Parameters<typeo
     if (schema.task === 'classification' && counts.size < 2) {
       throw new Failure('NoLabels', `the training part has labels of ${counts.size} classes, two are needed`);
     }
-    const fitted = await fitFeatures(session, place, { ...bare, classes: [...counts.keys()] });
+    const request = { place, signature: { ...bare, classes: [...counts.keys()] }, features };
+    const { fitted, constant } = await fitFeatures(session, request);
     const rare = [...counts].filter(([, n]) => n < 5).map(([name, n]) => `${name} (${n})`);
     const warnings = [
-      ...told('constant in the training part', constants(fitted)),
+      ...told('constant in the training part', constant),
       ...told('may give the label away', await leaks(session, place, bare)),
       ...told('classes with fewer than 5 training rows', rare),
     ];
@@ -175,17 +206,17 @@ export async function featurize(deps: FeaturizeDeps, input: StepInput): Promise<
   const train = await matrixOf(deps, featuriser, place, 'train');
   const validation = await matrixOf(deps, featuriser, place, 'validation');
   if (!train) throw new Failure('NoLabels', 'the training part has no labelled row');
-  const none = { ...fitted.signature, num: [], cat: [] };
-  const holdout = await readInputs(deps.duck, { file, split, part: 'holdout', signature: none, labelled: true });
-  if (holdout.keys.length === 0) throw new Failure('NoLabels', 'the holdout has no labelled row to judge a model on');
+  const bare = withoutInputs(fitted.signature);
+  const holdout = await countInputs(deps.duck, { file, split, part: 'holdout', signature: bare, labelled: true });
+  if (holdout === 0) throw new Failure('NoLabels', 'the holdout has no labelled row to judge a model on');
   const features = (await store.putJson(fitted)).digest;
-  const inputs = fitted.num.length + fitted.cat.length;
+  const inputs = fitted.num.length + fitted.cat.length + (fitted.text?.length ?? 0);
   return {
-    summary: `${inputs} inputs, ${fitted.width} features; ${train.rows} rows to train on, ${validation?.rows ?? 0} to validate, ${holdout.keys.length} to judge${warnings.length > 0 ? `; ${warnings.join('; ')}` : ''}`,
+    summary: `${inputs} inputs, ${fitted.width} features; ${train.rows} rows to train on, ${validation?.rows ?? 0} to validate, ${holdout} to judge${warnings.length > 0 ? `; ${warnings.join('; ')}` : ''}`,
     features,
     train,
     validation,
-    holdoutRows: holdout.keys.length,
+    holdoutRows: holdout,
     outputs: schema.task === 'regression' ? 1 : fitted.signature.classes.length,
     warnings,
   };

@@ -2,11 +2,18 @@
 import { numberInputCell, partRows } from '../../adapters/inputs.js';
 import { type DuckSession, identifier } from '../../adapters/duckdb.js';
 import type { Schema } from '../../domain/dataset.js';
-import type { FittedCategory, FittedFeatures, FittedNumber, NumberInput, Signature } from '../../domain/model.js';
-import { featureWidth } from '../../ml/features/graph.js';
+import { type FeatureTreatments, type NumberTreatment, treatmentOf } from '../../domain/features.js';
+import type {
+  DatePart,
+  FittedCategory,
+  FittedFeatures,
+  FittedNumber,
+  FittedText,
+  NumberInput,
+  Signature,
+} from '../../domain/model.js';
+import { featureWidth } from '../../ml/features/columns.js';
 
-/** Values of one category that get a place of their own; the others share "other". */
-export const maxCategoryValues = 256;
 /** Inputs in one statement. */
 const inputsAtOnce = 100;
 /** Columns that are looked at for leakage. */
@@ -32,56 +39,137 @@ function ordered(place: Place, signature: Signature, cells: string[]): string {
   return `(SELECT ${cells.join(', ')} ${trainRows(place, signature)} ORDER BY typed.${identifier(place.schema.key)})`;
 }
 
-/** `mean` and `scale` are what the float32 file will hold; a constant or empty input gets scale 0. */
-function fittedNumber(
-  input: NumberInput,
-  found: { mean: number | null; sd: number | null; median: number | null },
-): FittedNumber {
-  const mean = Math.fround(found.mean ?? 0);
-  const sd = found.sd ?? 0;
-  const scale = Math.fround(1 / sd);
-  const constant = !(sd > 1e-9 * Math.abs(mean)) || !Number.isFinite(scale);
-  return { input, impute: Math.fround(found.median ?? 0), mean, scale: constant ? 0 : scale };
+interface Found {
+  n: number;
+  missing: number;
+  mean: number | null;
+  sd: number | null;
+  min: number | null;
+  max: number | null;
+  /** At 0.25, 0.5 and 0.75. */
+  quartiles: number[] | null;
 }
 
-async function fitNumbers(session: DuckSession, place: Place, signature: Signature): Promise<FittedNumber[]> {
+const found = (cell: string, index: number): string => {
+  const moments = `'mean': avg(${cell}), 'sd': stddev_pop(${cell}), 'min': min(${cell}), 'max': max(${cell})`;
+  const quartiles = `quantile_cont(${cell}, [0.25::DOUBLE, 0.5::DOUBLE, 0.75::DOUBLE])`;
+  return `{'n': count(${cell}), 'missing': count(*) - count(${cell}), ${moments}, 'quartiles': ${quartiles}} AS s${index}`;
+};
+
+function imputed(how: NumberTreatment['impute'], { mean, quartiles }: Found): number | null {
+  if (typeof how === 'number') return Math.fround(how);
+  if (how === 'none') return null;
+  const values = { median: quartiles?.[1], mean, zero: 0 };
+  return Math.fround(values[how] ?? 0);
+}
+
+/**
+ * Centre and unit as the float32 file will hold them; a constant or empty input gets scale 0. Where half of the values
+ * are one, the interquartile range is 0, and the deviation stands in for it.
+ */
+function scaled(how: NumberTreatment['scale'], stats: Found): { mean: number; scale: number } {
+  if (how === 'none') return { mean: 0, scale: 1 };
+  const { mean, sd, min, max, quartiles } = stats;
+  const [low = 0, middle = 0, high = 0] = quartiles ?? [];
+  const centre = Math.fround({ standard: mean ?? 0, robust: middle, minmax: min ?? 0 }[how]);
+  const unit = { standard: sd ?? 0, robust: high - low || (sd ?? 0), minmax: (max ?? 0) - (min ?? 0) }[how];
+  const scale = Math.fround(1 / unit);
+  const constant = isConstant(stats) || !Number.isFinite(scale);
+  return { mean: centre, scale: constant ? 0 : scale };
+}
+
+const isConstant = ({ sd, mean }: Found): boolean => !((sd ?? 0) > 1e-9 * Math.abs(Math.fround(mean ?? 0)));
+
+/** Parts that come round again. */
+const cycles: Partial<Record<DatePart, { first: number; count: number }>> = {
+  month: { first: 1, count: 12 },
+  day: { first: 1, count: 31 },
+  weekday: { first: 1, count: 7 },
+  hour: { first: 0, count: 24 },
+};
+
+function fittedNumber(input: NumberInput, stats: Found, features: FeatureTreatments): FittedNumber {
+  const { number, date } = treatmentOf(features, input.column);
+  const cycle = input.part !== null && date.cyclic ? cycles[input.part] : undefined;
+  const told = number.indicator === 'always' || (number.indicator === 'auto' && stats.missing > 0);
+  return {
+    input,
+    ...(cycle
+      ? { impute: 0, mean: 0, scale: 1, cycle }
+      : { impute: imputed(number.impute, stats), ...scaled(number.scale, stats) }),
+    ...(told && { indicator: true }),
+  };
+}
+
+/** What is fitted, and from what. */
+export interface FitRequest {
+  place: Place;
+  signature: Signature;
+  features: FeatureTreatments;
+}
+
+async function fitNumbers(session: DuckSession, { place, signature, features }: FitRequest) {
   const fitted: FittedNumber[] = [];
+  const constant: string[] = [];
+  const nothing: Found = { n: 0, missing: 0, mean: 0, sd: 0, min: 0, max: 0, quartiles: null };
   for (let from = 0; from < signature.num.length; from += inputsAtOnce) {
     const slice = signature.num.slice(from, from + inputsAtOnce);
     const cells = slice.map((input, index) => `${numberInputCell(input)}::DOUBLE AS v${index}`);
-    const fields = slice.map(
-      (_, index) =>
-        `{'mean': avg(v${index}), 'sd': stddev_pop(v${index}), 'median': quantile_cont(v${index}, 0.5)} AS s${index}`,
+    const fields = slice.map((_, index) => found(`v${index}`, index));
+    const [row] = await session.query<Record<string, Found>>(
+      `SELECT ${fields.join(', ')} FROM ${ordered(place, signature, cells)}`,
     );
-    const [row] = await session.query<
-      Record<string, { mean: number | null; sd: number | null; median: number | null }>
-    >(`SELECT ${fields.join(', ')} FROM ${ordered(place, signature, cells)}`);
-    slice.forEach((input, index) =>
-      fitted.push(fittedNumber(input, row?.[`s${index}`] ?? { mean: 0, sd: 0, median: 0 })),
-    );
+    slice.forEach((input, index) => {
+      const stats = row?.[`s${index}`] ?? nothing;
+      fitted.push(fittedNumber(input, stats, features));
+      if (input.part === null && isConstant(stats)) constant.push(input.column);
+    });
   }
-  return fitted;
+  return { fitted, constant };
 }
 
-async function fitCategory(
-  session: DuckSession,
-  place: Place,
-  signature: Signature,
-  column: string,
-): Promise<FittedCategory> {
+async function fitCategory(session: DuckSession, request: FitRequest, column: string): Promise<FittedCategory> {
+  const { place, signature, features } = request;
+  const { encode, limit, buckets, values } = treatmentOf(features, column).category;
+  // Where missing numbers stay missing, so do categories; else a number must stand for them.
+  const own = encode === 'ordinal' || (encode === 'hash' && features.plain);
+  const code = own ? { code: { missing: features.plain ? null : -1 } } : {};
+  if (encode === 'hash') return { column, values: [], buckets, ...code };
+  if (values) return { column, values, ...code };
   const cell = `typed.${identifier(column)}::VARCHAR`;
   const rows = await session.query<{ value: string }>(
     `SELECT value FROM (SELECT ${cell} AS value ${trainRows(place, signature)}) WHERE value <> ''
-     GROUP BY value ORDER BY count(*) DESC, value LIMIT ${maxCategoryValues}`,
+     GROUP BY value ORDER BY count(*) DESC, value LIMIT ${limit}`,
   );
-  return { column, values: rows.map((row) => row.value) };
+  return { column, values: rows.map((row) => row.value), ...code };
 }
 
-export async function fitFeatures(session: DuckSession, place: Place, signature: Signature): Promise<FittedFeatures> {
-  const num = await fitNumbers(session, place, signature);
+/** Nothing of a text is fitted: n-grams are hashed. */
+function fittedText(features: FeatureTreatments, column: string): FittedText {
+  const { words, characters, lower, counts, hashes, length, ids } = treatmentOf(features, column).text;
+  return {
+    ...{ column, words, characters, lower, counts },
+    hashes: features.tokens === 'only' ? 0 : hashes,
+    ...(features.tokens !== 'none' && { tokens: { length, ids } }),
+  };
+}
+
+/** Statistics of the training part, and the names of columns that are constant in it. */
+export async function fitFeatures(
+  session: DuckSession,
+  request: FitRequest,
+): Promise<{ fitted: FittedFeatures; constant: string[] }> {
+  const { signature, features } = request;
+  const { fitted: num, constant } = await fitNumbers(session, request);
   const cat: FittedCategory[] = [];
-  for (const column of signature.cat) cat.push(await fitCategory(session, place, signature, column));
-  return { version: 1, num, cat, width: featureWidth({ num, cat }), signature };
+  for (const column of signature.cat) cat.push(await fitCategory(session, request, column));
+  const text = (signature.text ?? []).map((column) => fittedText(features, column));
+  const texts = text.length > 0 && { text };
+  const one = cat.filter(({ values, buckets }) => !buckets && values.length < 2).map(({ column }) => column);
+  return {
+    fitted: { version: 1, num, cat, ...texts, width: featureWidth({ num, cat, text }), signature },
+    constant: [...constant, ...one],
+  };
 }
 
 /** Labels of the training part: numbers in their order, texts by code units. */

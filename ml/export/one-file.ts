@@ -3,7 +3,8 @@
 import { canonicalJson } from '../../domain/json.js';
 import type { FittedFeatures, Signature, Snapshot, TrainerType } from '../../domain/model.js';
 import type { TrainerParams } from '../../domain/trainers.js';
-import { emitFeatures, featureWidth } from '../features/graph.js';
+import { featureWidth } from '../features/columns.js';
+import { emitFeatures } from '../features/graph.js';
 import { Graph, modelBytes } from '../onnx/graph.js';
 import { decodeCheckpoint } from '../trainers/checkpoint.js';
 import { trainers } from '../trainers/index.js';
@@ -20,7 +21,11 @@ const opsets = { opset: 18, mlOpset: 3 };
 
 function metadata(signature: Signature): Record<string, string> {
   return {
-    'perennial.columns': canonicalJson({ num: signature.num, cat: signature.cat }),
+    'perennial.columns': canonicalJson({
+      num: signature.num,
+      cat: signature.cat,
+      ...(signature.text && { text: signature.text }),
+    }),
     'perennial.classes': canonicalJson(signature.classes),
     'perennial.task': signature.task,
   };

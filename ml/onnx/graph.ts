@@ -111,7 +111,8 @@ function valueInfo(name: string, type: ElementType, dims: readonly Dim[]): Messa
  */
 export class Graph {
   readonly name: string;
-  readonly #counter: { next: number };
+  /** Shared with the subgraphs. */
+  readonly #counter: { next: number; microsoft: boolean };
   readonly #nodes: Message[] = [];
   readonly #initializers: Message[] = [];
   readonly #inputs: Message[] = [];
@@ -119,7 +120,7 @@ export class Graph {
 
   constructor(name = 'graph', parent?: Graph) {
     this.name = name;
-    this.#counter = parent ? parent.#counter : { next: 0 };
+    this.#counter = parent ? parent.#counter : { next: 0, microsoft: false };
   }
 
   /** A graph for an attribute of a node here, such as the body of a Scan. It may use names of this graph. */
@@ -155,7 +156,7 @@ export class Graph {
     return this.initializer({ type: 'int64', dims: [values.length], values });
   }
 
-  /** Adds a node and answers the names of its outputs. `as` fixes names; `domain` is '' or 'ai.onnx.ml'. */
+  /** Adds a node and answers the names of its outputs. `as` fixes names; `domain`: '', 'ai.onnx.ml' or 'com.microsoft'. */
   ops(
     type: string,
     inputs: readonly string[],
@@ -170,6 +171,7 @@ export class Graph {
     message.text(4, type);
     for (const [key, value] of Object.entries(attributes)) message.message(5, attributeMessage(key, value));
     if (domain !== '') message.text(7, domain);
+    if (domain === 'com.microsoft') this.#counter.microsoft = true;
     this.#nodes.push(message);
     return names;
   }
@@ -182,6 +184,11 @@ export class Graph {
   /** A node of the `ai.onnx.ml` domain with one output. */
   mlOp(type: string, inputs: readonly string[], attributes: Attributes = {}, as?: string): string {
     return this.ops(type, inputs, as === undefined ? 1 : [as], attributes, 'ai.onnx.ml')[0]!;
+  }
+
+  /** Whether a node here or in a subgraph is of onnxruntime's own operator set. */
+  get usesMicrosoft(): boolean {
+    return this.#counter.microsoft;
   }
 
   message(): Message {
@@ -210,6 +217,7 @@ export function modelBytes(graph: Graph, options: ModelOptions): Uint8Array {
   if (options.mlOpset !== undefined) {
     message.message(8, new Message().text(1, 'ai.onnx.ml').varint(2, options.mlOpset));
   }
+  if (graph.usesMicrosoft) message.message(8, new Message().text(1, 'com.microsoft').varint(2, 1));
   for (const [key, value] of Object.entries(options.metadata ?? {})) {
     message.message(14, new Message().text(1, key).text(2, value));
   }

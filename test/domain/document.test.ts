@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { applyOverrides, parsePipeline } from '../../domain/document.js';
 import type { FieldFault } from '../../domain/failures.js';
 import { canonicalJson, type Json } from '../../domain/json.js';
+import { filledTreatments, treatmentOf } from '../../domain/features.js';
 import { digits, parsed, regression } from './document.support.js';
 
 function faultsOf(source: unknown): FieldFault[] {
@@ -48,7 +49,32 @@ const bad: [Json, string, string[]][] = [
   [digits({ features: { include: ['a'], exclude: ['a'] } }), 'features.include[0]', ['excluded too']],
   [digits({ features: { exclude: ['a', 'a'] } }), 'features.exclude[1]', ['again']],
   [digits({ features: { types: { a: 'numbr' } } }), 'features.types.a', ['did you mean "number"']],
-  [digits({ features: { types: { a: 'text' } } }), 'features.types.a', ['not built yet']],
+  [digits({ features: { types: { a: 'txt' } } }), 'features.types.a', ['did you mean "text"']],
+  [digits({ features: { numbers: { impute: 'medain' } } }), 'features.numbers.impute', ['did you mean "median"']],
+  [digits({ features: { numbers: { impute: 1e39 } } }), 'features.numbers.impute', ['found 1e+39', 'a number']],
+  [digits({ features: { numbers: { impute: 'none' } } }), 'features.numbers.impute', ['linear cannot learn']],
+  [digits({ features: { columns: { a: { impute: 'none' } } } }), 'features.columns.a.impute', ['linear cannot learn']],
+  [digits({ features: { numbers: { scale: 'std' } } }), 'features.numbers.scale', ['standard, robust, minmax, none']],
+  [digits({ features: { numbers: { indicator: true } } }), 'features.numbers.indicator', ['never, auto, always']],
+  [digits({ features: { categories: { encode: 'onehot' } } }), 'features.categories.encode', ['mean "oneHot"']],
+  [digits({ features: { categories: { limit: 0 } } }), 'features.categories.limit', ['≥ 1']],
+  [digits({ features: { categories: { buckets: 1 } } }), 'features.categories.buckets', ['≥ 2']],
+  [digits({ features: { categories: { values: ['a'] } } }), 'features.categories.values', ['unknown field']],
+  [digits({ features: { dates: { parts: ['year', 'years'] } } }), 'features.dates.parts[1]', ['did you mean "year"']],
+  [digits({ features: { dates: { parts: [] } } }), 'features.dates.parts', ['1 to 6 of year']],
+  [digits({ features: { text: { words: [2, 1] } } }), 'features.text.words', ['[2,1]', 'up to 3']],
+  [digits({ features: { text: { characters: 7 } } }), 'features.text.characters', ['found 7', 'up to 6']],
+  [digits({ features: { text: { words: 0, characters: 0 } } }), 'features.text', ['neither words nor characters']],
+  [digits({ features: { text: { hashes: 8 } } }), 'features.text.hashes', ['≥ 16']],
+  [digits({ features: { columns: { a: { scale: 'none', words: 2 } } } }), 'features.columns.a', ['do not go together']],
+  [digits({ features: { columns: { a: { scal: 'none' } } } }), 'features.columns.a.scal', ['did you mean "scale"']],
+  [digits({ features: { columns: { a: { values: ['x', 'x'] } } } }), 'features.columns.a.values[1]', ['again']],
+  [
+    digits({ features: { types: { a: 'text' }, columns: { a: { scale: 'none' } } } }),
+    'features.columns.a.scale',
+    ['for a text'],
+  ],
+  [digits({ features: { exclude: ['a'], columns: { a: { scale: 'none' } } } }), 'features.columns.a', ['excluded']],
   [digits({ expectations: {} }), 'expectations', ['an object', 'expectations']],
   [digits({ expectations: [{ column: 'a' }] }), 'expectations[0]', ['without a rule']],
   [digits({ expectations: [{ column: 'a', min: 3, max: 2 }] }), 'expectations[0].max', ['found 2', 'at least min, 3']],
@@ -175,6 +201,31 @@ describe('a good document', () => {
     expect(parsed(digits({ split: { by: 'writer' } })).split.by).toEqual({ kind: 'group', column: 'writer' });
     expect(parsed(digits({ split: { by: { time: 'at' } } })).split.by).toEqual({ kind: 'time', column: 'at' });
     expect(parsed(digits({ split: { by: 'id' } })).split.by).toEqual({ kind: 'key' });
+  });
+
+  it('fills in how columns become features, plain where only trees learn', () => {
+    const { features } = parsed(digits({ features: { numbers: { scale: 'robust' }, text: { words: [1, 2] } } }));
+    expect(features).toMatchObject({
+      numbers: { impute: 'median', indicator: 'never', scale: 'robust' },
+      categories: { encode: 'oneHot', limit: 256 },
+      dates: { cyclic: false },
+      text: { words: [1, 2], characters: [2, 3] },
+      plain: false,
+      tokens: 'none',
+    });
+    const columns = { price: { impute: 0, scale: 'none' as const } };
+    const own = parsed(digits({ features: { columns } })).features;
+    expect(treatmentOf(own, 'price').number).toEqual({ impute: 0, indicator: 'never', scale: 'none' });
+    expect(treatmentOf(own, 'other').number).toEqual(own.numbers);
+    const written = { numbers: {}, categories: {}, dates: {}, text: {}, columns: {} };
+    expect(filledTreatments(written, ['trees', 'trees'])).toMatchObject({
+      numbers: { impute: 'none', scale: 'none' },
+      categories: { encode: 'ordinal', limit: 254 },
+      plain: true,
+    });
+    expect(filledTreatments(written, ['trees', 'linear'])).toMatchObject({ plain: false, tokens: 'none' });
+    expect(filledTreatments(written, ['text', 'linear']).tokens).toBe('some');
+    expect(filledTreatments(written, ['text']).tokens).toBe('only');
   });
 
   it('asks at random for a regression, by margin for classes', () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Schema } from '../../domain/dataset.js';
+import { digits, parsed } from './document.support.js';
 import { signatureOf, toModelInputs } from '../../domain/signature.js';
 
 const schema: Schema = {
@@ -13,7 +14,7 @@ const schema: Schema = {
     { name: 'c', type: 'number' },
   ],
 };
-const all = { include: null, exclude: [], types: {} };
+const all = parsed(digits({ features: {} })).features;
 const signature = signatureOf(schema, { ...all, exclude: ['when'] }, ['0', '1']);
 
 function inputsOf(rows: Record<string, unknown>[], of = signature) {
