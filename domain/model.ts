@@ -133,35 +133,6 @@ export function pickInputs(inputs: ModelInputs, signature: Signature, rows: read
   return { rows: rows.length, num, cat: cells(inputs.cat, signature.cat.length), ...text };
 }
 
-/** Code points of a text that are read; the rest is cut off before the model. */
-export const longestText = 10_000;
-/** Rows times the longest text of one call: the graph's arrays have so many cells. */
-const textCells = 500_000;
-
-/** `inputs` in pieces of at most `mostRows` rows, in order; fewer where texts are long. No row, one piece. */
-export function* piecesOf(inputs: ModelInputs, signature: Signature, mostRows: number): Generator<ModelInputs> {
-  const t = signature.text?.length ?? 0;
-  for (let from = 0; from < inputs.rows || from === 0;) {
-    let [to, longest] = [from, 1];
-    while (to < inputs.rows && to - from < mostRows) {
-      for (let i = to * t; i < (to + 1) * t; i++) longest = Math.max(longest, inputs.text?.[i]?.length ?? 0);
-      if (to > from && (to - from + 1) * longest > textCells && t > 0) break;
-      to++;
-    }
-    yield sliceInputs(inputs, signature, from, to);
-    if (to === from) return;
-    from = to;
-  }
-}
-
-/** The rows of the given numbers, repeats included. */
-export function pickInputs(inputs: ModelInputs, signature: Signature, rows: readonly number[]): ModelInputs {
-  const [n, m] = [signature.num.length, signature.cat.length];
-  const num = new Float32Array(rows.length * n);
-  rows.forEach((row, place) => num.set(inputs.num.subarray(row * n, row * n + n), place * n));
-  return { rows: rows.length, num, cat: rows.flatMap((row) => inputs.cat.slice(row * m, row * m + m)) };
-}
-
 export interface ModelOutputs {
   /** Classification. */
   label?: string[];

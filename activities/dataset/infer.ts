@@ -1,4 +1,4 @@
-// What type a column of text has: number, date or category. Pure SQL over the raw file, exact.
+// What type a column of the raw file has: number, date, text or category. Pure SQL, exact.
 import { type DuckSession, identifier } from '../../adapters/duckdb.js';
 import { dateCell, isNumberWord, numberCell } from '../../adapters/cells.js';
 import type { ColumnType, Schema } from '../../domain/dataset.js';
@@ -18,12 +18,28 @@ export function statedTypes(document: PipelineDocument): Map<string, ColumnType>
   return stated;
 }
 
-function typeOf(counts: { some: number; numbers: number; words: number; dates: number }): ColumnType {
-  const { some, numbers, words, dates } = counts;
+/** Free text, and no category with long names: so many words on average, so many values, hardly one twice (about). */
+const textWords = 5;
+const textValues = 20;
+const textDistinct = 0.8;
+
+interface Counts {
+  some: number;
+  numbers: number;
+  words: number;
+  dates: number;
+  /** Blanks between words, in all values together. */
+  gaps: number;
+  distinct: number;
+}
+
+function typeOf({ some, numbers, words, dates, gaps, distinct }: Counts): ColumnType {
   if (numbers > 0 && numbers + words === some && numbers >= numberShare * some) return 'number';
   // A column without any value is of numbers that are all missing.
   if (some === 0) return 'number';
-  return dates === some ? 'date' : 'category';
+  if (dates === some) return 'date';
+  const free = some >= textValues && gaps >= (textWords - 1) * some && distinct >= textDistinct * some;
+  return free ? 'text' : 'category';
 }
 
 /** The schema of raw rows. Columns are in the order of the file, key and label apart. */
@@ -39,14 +55,15 @@ export async function inferSchema(session: DuckSession, raw: string, document: P
     const slice = open.slice(from, from + 200);
     const counts = slice.map((name) => {
       const cell = identifier(name);
-      return `[count(${cell}), count(${numberCell(cell)}), count(*) FILTER (WHERE ${isNumberWord(cell)}), count(${dateCell(cell)})]`;
+      return `[count(${cell}), count(${numberCell(cell)}), count(*) FILTER (WHERE ${isNumberWord(cell)}), count(${dateCell(cell)}),
+        coalesce(sum(length(trim(${cell})) - length(replace(trim(${cell}), ' ', ''))), 0)::BIGINT, approx_count_distinct(${cell})]`;
     });
-    const [row] = await session.query<{ counts: [number, number, number, number][] }>(
+    const [row] = await session.query<{ counts: [number, number, number, number, number, number][] }>(
       `SELECT [${counts.join(', ')}] AS counts FROM ${raw}`,
     );
     slice.forEach((name, index) => {
-      const [some, numbers, words, dates] = row?.counts[index] ?? [0, 0, 0, 0];
-      types.set(name, typeOf({ some, numbers, words, dates }));
+      const [some = 0, numbers = 0, words = 0, dates = 0, gaps = 0, distinct = 0] = row?.counts[index] ?? [];
+      types.set(name, typeOf({ some, numbers, words, dates, gaps, distinct }));
     });
   }
   return { key, label, task, columns: columns.map((name) => ({ name, type: types.get(name) ?? 'category' })) };
