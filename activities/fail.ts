@@ -1,11 +1,14 @@
 // From the catalogue to Temporal: how a failure of an activity is retried, and for how long.
 import { ApplicationFailure, CancelledFailure } from '@temporalio/activity';
-import { Failure, failures, type FailureName } from '../domain/failures.js';
+import { Failure, failures, type FailureName, isDiskFull } from '../domain/failures.js';
 
 /** Failures that are retried only so often, each by itself; those not named here are retried until the world is back. */
 const mostAttempts: Partial<Record<FailureName, number>> = {
   Internal: 5,
   OutOfMemory: 3,
+  // with the collector's pass every 5 minutes, some ten minutes until somebody has made room
+  DiskFull: 60,
+  StoreFull: 60,
   ChildDied: 20,
   ArtifactCorrupt: 3,
   DeadlineExceeded: 2,
@@ -14,6 +17,7 @@ const mostAttempts: Partial<Record<FailureName, number>> = {
 /** Any error as a `Failure`; what is not one is `Internal`, with its message kept for the log only. */
 export function asFailure(error: unknown): Failure {
   if (error instanceof Failure) return error;
+  if (isDiskFull(error)) return new Failure('DiskFull', 'a file of the worker could not be written', { cause: error });
   const detail = error instanceof Error ? error.message : String(error);
   return new Failure('Internal', detail, { cause: error });
 }

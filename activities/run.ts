@@ -3,21 +3,26 @@ import { Context } from '@temporalio/activity';
 import type { Db } from '../db/client.js';
 import { inTransaction } from '../db/client.js';
 import { appendAudit } from '../db/audit.js';
-import { closeRun as writeEnd, openRun, requireOwnRun, runSpecification, setRunPlan } from '../db/run.js';
+import { closeRun as writeEnd, openRun, requireOwnRun, runSpecification, setRunPlan, takenSteps } from '../db/run.js';
 import type { FailureName } from '../domain/failures.js';
 import { Failure } from '../domain/failures.js';
 import type { Json } from '../domain/json.js';
 import type { PipelineDocument } from '../domain/pipeline.js';
 import type { Plan } from '../domain/plan.js';
 import { planRun } from '../domain/plan-run.js';
-import type { RunContext, RunFailure, Verdict } from '../domain/run.js';
+import { cutPlan } from '../domain/rerun.js';
+import type { RunContext, RunFailure, StepResultBase, Verdict } from '../domain/run.js';
 
 export interface BeginRunResult {
   context: RunContext;
   document: PipelineDocument;
   /** Made once and kept in the history: a run that waits for weeks goes on with the plan it began with. */
   plan: Plan;
+  /** Results that a run again took over, by node: these are not executed. Absent in histories of before. */
+  taken?: Record<string, TakenResult>;
 }
+
+export type TakenResult = { [key: string]: Json } & StepResultBase;
 
 export interface CloseRunInput {
   run: string;
@@ -45,6 +50,8 @@ export function createRunActivities({ db, kick }: { db: Db; kick: () => void }) 
       project: string;
       run?: string;
       overrides?: Record<string, Json>;
+      until?: string;
+      fresh?: boolean;
     }): Promise<BeginRunResult> {
       if (typeof input.pipeline !== 'string') throw new Failure('InvalidRequest', 'the input needs a pipeline');
       const { workflowId = '', runId = '' } = Context.current().info.workflowExecution ?? {};
@@ -60,16 +67,20 @@ export function createRunActivities({ db, kick }: { db: Db; kick: () => void }) 
               startKey: `cli/${workflowId}/${runId}`,
               trigger: 'cli',
               overrides: input.overrides ?? {},
+              until: input.until ?? null,
+              fresh: input.fresh ?? false,
               startedBy: 'temporal',
               verified: false,
               workflowId,
             })
           ).id;
-        const { context, document } = await runSpecification(tx, run);
-        const plan = planRun(document);
+        const { context, document, until } = await runSpecification(tx, run);
+        const plan = cutPlan(planRun(document), until);
         const shown = plan.map(({ name, when, skipReason }) => ({ name, skipReason: when ? null : skipReason }));
         await setRunPlan(tx, run, shown);
-        return { context, document, plan };
+        const taken = await takenSteps(tx, run);
+        const results = taken.map(({ node, result }) => [node, result as TakenResult] as const);
+        return { context, document, plan, taken: Object.fromEntries(results) };
       });
     },
 

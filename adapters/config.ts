@@ -38,6 +38,8 @@ export interface Config {
   sources: string | undefined;
   /** `undefined`: ask nvidia-smi. An empty list: no device, train on the CPU. */
   gpu: { devices: string[] | undefined };
+  /** How long, and how much of, results of steps are kept for runs to come. */
+  results: { days: number; bytes: number };
   hold: { step: string; point: 'before' | 'middle' | 'after' } | undefined;
   logLevel: 'debug' | 'info' | 'warn' | 'error';
 }
@@ -124,6 +126,18 @@ export const settings: readonly Setting[] = [
     readBy: 'gpu worker',
   },
   {
+    name: 'PERENNIAL_RESULTS_DAYS',
+    default: '`30`',
+    meaning: 'Results of steps that no run used for so long are let go, and checkpoints of runs that ended then.',
+    readBy: 'flow worker',
+  },
+  {
+    name: 'PERENNIAL_RESULTS_GB',
+    default: '`50`',
+    meaning: 'What results of steps may take together; the least recently used go first.',
+    readBy: 'flow worker',
+  },
+  {
     name: 'PERENNIAL_TEMPORAL_UI',
     default: 'the embedded server’s',
     meaning: 'Base URL of your Temporal Web UI, for links.',
@@ -166,6 +180,13 @@ const url = (protocols: string[], example: string) =>
     { error: `must look like ${example}` },
   );
 
+const amount = (standard: string) =>
+  z
+    .string()
+    .default(standard)
+    .refine((text) => /^\d{1,6}(\.\d{1,3})?$/.test(text), { error: 'must be a number, 0 or more' })
+    .transform(Number);
+
 /** Empty variables count as absent, as in compose files and CI. */
 const environment = z.object({
   PERENNIAL_HOME: z.string().default('.perennial'),
@@ -202,6 +223,8 @@ const environment = z.object({
     .min(16, { error: 'must have at least 16 characters' })
     .optional(),
   PERENNIAL_SOURCES: z.string().optional(),
+  PERENNIAL_RESULTS_DAYS: amount('30'),
+  PERENNIAL_RESULTS_GB: amount('50'),
   PERENNIAL_HOLD: z
     .string()
     .regex(/^[A-Za-z][A-Za-z0-9_-]*:(before|middle|after)$/, { error: 'must be <step>:<before|middle|after>' })
@@ -236,6 +259,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     token: value.PERENNIAL_TOKEN === undefined ? undefined : new Secret(value.PERENNIAL_TOKEN),
     sources: value.PERENNIAL_SOURCES === undefined ? undefined : resolve(value.PERENNIAL_SOURCES),
     gpu: { devices: devices?.filter((device) => device !== '') },
+    results: { days: value.PERENNIAL_RESULTS_DAYS, bytes: value.PERENNIAL_RESULTS_GB * 1e9 },
     hold: step && point ? { step, point: point as 'before' | 'middle' | 'after' } : undefined,
     logLevel: value.PERENNIAL_LOG,
   });

@@ -1,12 +1,9 @@
-// Pipelines: posted as documents, paused, resumed; runs are opened here.
+// Pipelines: posted as documents, paused, resumed.
 import { z } from '@hono/zod-openapi';
 import { isAbsolute, relative, resolve } from 'node:path';
 import type { Config } from '../adapters/config.js';
 import { isLoopback } from '../adapters/config.js';
-import type { Tx } from '../db/client.js';
-import { newId } from '../db/id.js';
 import { listPipelines, pipelineView, savePipeline, setPaused, type PipelineView } from '../db/pipeline.js';
-import { openRun } from '../db/run.js';
 import { parsePipeline } from '../domain/document.js';
 import { Failure } from '../domain/failures.js';
 import { canonicalJson, type Json } from '../domain/json.js';
@@ -47,23 +44,6 @@ const documentSchema = z.record(z.string(), z.unknown()).openapi('PipelineDocume
     gate: { metric: 'accuracy', min: 0.85 },
   },
 });
-const openRunSchema = z
-  .looseObject({
-    trigger: z.literal('manual', { error: 'must be manual' }).default('manual'),
-    overrides: z
-      .record(z.string(), z.unknown())
-      .default({})
-      .openapi({
-        description: 'Dotted paths of the document and their values in this run',
-        example: { 'trainer.params.epochs': 20 },
-      }),
-    ...actorFields,
-  })
-  .openapi('OpenRun');
-const openedSchema = z
-  .looseObject({ id: z.string(), number: z.int(), workflowId: z.string(), temporalUrl: z.string().nullable() })
-  .openapi('OpenedRun');
-
 const nameParam = { name: nameSchema };
 
 function shown(deps: ApiDeps, view: PipelineView): PipelineView & { temporalUrl: string | null } {
@@ -137,31 +117,6 @@ function pausing(word: 'pause' | 'resume'): Endpoint {
   );
 }
 
-interface RunBody {
-  overrides: Record<string, unknown>;
-  by?: string | undefined;
-  onBehalfOf?: string | undefined;
-}
-
-async function open(request: ApiRequest<{ name: string }, unknown, RunBody>, deps: ApiDeps) {
-  const { body, identity, params, key } = request;
-  const actor = actorOf(identity, { name: body.by, onBehalfOf: body.onBehalfOf }, 'by', 'anonymous');
-  return once(request, deps, async (tx: Tx) => {
-    const { project } = identity;
-    const { id, number, workflowId } = await openRun(tx, {
-      project,
-      pipeline: params.name,
-      startKey: key === null ? newId('req') : `api/${identity.subject ?? 'anonymous'}/${key}`,
-      trigger: 'manual',
-      overrides: body.overrides as Record<string, Json>,
-      startedBy: actor.by,
-      verified: actor.verified,
-    });
-    await auditBehalf(tx, project, actor, 'run.opened', id);
-    return { status: 202, body: { id, number, workflowId, temporalUrl: temporalUrl(deps, workflowId) } };
-  });
-}
-
 export function pipelineEndpoints(): Endpoint[] {
   const tag = 'pipelines';
   return [
@@ -215,21 +170,5 @@ export function pipelineEndpoints(): Endpoint[] {
     ),
     pausing('pause'),
     pausing('resume'),
-    endpoint(
-      {
-        method: 'post',
-        path: '/api/v1/pipelines/{name}/runs',
-        tag,
-        summary: 'Open a run now',
-        role: 'operator',
-        params: nameParam,
-        body: openRunSchema,
-        bodyMode: 'optional',
-        idempotent: true,
-        answers: { 202: { description: 'The run is open', schema: openedSchema } },
-        problems: ['RunLive'],
-      },
-      open,
-    ),
   ];
 }

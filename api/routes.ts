@@ -12,6 +12,7 @@ import { pipelineEndpoints } from './pipeline.js';
 import { createPredictor } from './predictor.js';
 import { runEndpoints } from './run.js';
 import { runEventsEndpoint } from './run-events.js';
+import { runOpenEndpoints } from './run-open.js';
 import { tokenEndpoints } from './token.js';
 import { trainerEndpoints } from './trainer.js';
 
@@ -19,6 +20,7 @@ export function allEndpoints(metrics: Metrics = createMetrics()): Endpoint[] {
   const predictor = createPredictor(metrics);
   return [
     ...pipelineEndpoints(),
+    ...runOpenEndpoints(),
     ...runEndpoints(),
     runEventsEndpoint(),
     ...datasetEndpoints(),

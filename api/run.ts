@@ -22,6 +22,10 @@ const stepSchema = z.looseObject({
   startedAt: momentSchema.nullable(),
   finishedAt: momentSchema.nullable(),
   summary: z.string().nullable(),
+  reused: z
+    .object({ run: z.string(), number: z.int() })
+    .nullable()
+    .openapi({ description: 'The run that its result was taken from; null: computed in this run' }),
 });
 const runSchema = z
   .looseObject({
@@ -40,6 +44,9 @@ const runSchema = z
     failure: z
       .looseObject({ type: z.string(), title: z.string(), detail: z.string(), step: z.string().nullable() })
       .nullable(),
+    rerunOf: z.object({ run: z.string(), number: z.int(), from: z.string().nullable() }).nullable(),
+    until: z.string().nullable(),
+    fresh: z.boolean(),
     workflowId: z.string(),
     temporalUrl: z.string().nullable(),
   })

@@ -67,11 +67,11 @@ export async function artifactOf(tx: Tx, project: string, digest: Digest): Promi
   );
 }
 
-// owners name what they are: a version of a dataset, a step of a workflow, the quarantine of a run
+// owners name what they are: a version of a dataset, a step of a workflow, the quarantine of a run, a stored result
 function ownedBy(project: string): SQL {
   const step = sql`regexp_match(f.owner, '^step:(.*)/([^/]*)/([^/]*)$')`;
-  return sql`(
-    exists (select 1 from dataset d where d.project = ${project}
+  return sql`(starts_with(f.owner, ${`result:${project}/`})
+    or exists (select 1 from dataset d where d.project = ${project}
       and d.id = substring(f.owner from '^dataset:([^/]+)/'))
     or exists (select 1 from run r where r.project = ${project}
       and r.id = substring(f.owner from '^(?:quarantine:|step:)(run_[0-9a-z]+)'))
@@ -104,7 +104,7 @@ export async function referArtifacts(tx: Tx, owner: string, role: string, digest
   );
 }
 
-/** Drops what the steps of a run needed; a cancelled run keeps its checkpoints. */
+/** Drops what the steps of a run needed; a cancelled or failed run keeps its checkpoints until they are forgotten. */
 export async function releaseArtifacts(tx: Tx, run: string, keepCheckpoints: boolean): Promise<void> {
   await rows(
     tx,

@@ -44,3 +44,18 @@ export async function metricsOf(tx: Tx, run: string, name?: string): Promise<Met
   );
   return found.map((point) => ({ ...point, value: Number(point.value), at: new Date(point.at).toISOString() }));
 }
+
+/** The values of a candidate of one run as those of another: a training that was taken over has its curve too. */
+export async function copyMetrics(
+  tx: Tx,
+  from: { run: string; candidate: number },
+  to: { run: string; candidate: number },
+): Promise<void> {
+  await rows(
+    tx,
+    sql`insert into metric (run, name, candidate, step, value)
+      select ${to.run}, name, ${to.candidate}::int, step, value from metric
+      where run = ${from.run} and candidate = ${from.candidate}
+      on conflict (run, name, candidate, step) do nothing`,
+  );
+}

@@ -12,6 +12,8 @@ export interface RunStep {
   startedAt: string | null;
   finishedAt: string | null;
   summary: string | null;
+  /** The run that its result was taken from; null: computed here. */
+  reused: { run: string; number: number } | null;
 }
 
 export interface RunView {
@@ -28,6 +30,12 @@ export interface RunView {
   modelVersion: number | null;
   failure: RunFailure | null;
   trigger: TriggerKind;
+  /** The run that it runs again, and from which step. */
+  rerunOf: { run: string; number: number; from: string | null } | null;
+  /** Step that it ends with. */
+  until: string | null;
+  /** Nothing was taken from the result store. */
+  fresh: boolean;
   startedAt: string;
   finishedAt: string | null;
   /** Workflow id. */
@@ -46,10 +54,14 @@ interface StoredRun extends Omit<RunView, 'steps' | 'metrics'> {
 // a node may be executed again: the latest begun of its rows speaks
 const stored = sql`select r.id, p.name as pipeline, r.number, r.status, r.stage, r.waiting as "waitingFor", r.metrics,
     r.verdict, r.model_version as "modelVersion", r.failure, r.trigger, r.opened_at as "startedAt",
-    r.finished_at as "finishedAt", r.workflow_id as temporal, r.evaluation, r.plan,
+    r.finished_at as "finishedAt", r.workflow_id as temporal, r.evaluation, r.plan, r.until, r.fresh,
+    (select jsonb_build_object('run', o.id, 'number', o.number, 'from', r.rerun_from) from run o where o.id = r.rerun_of)
+      as "rerunOf",
     (select coalesce(jsonb_agg(jsonb_build_object('name', s.node, 'status', s.status, 'startedAt', s.started_at,
-        'finishedAt', s.finished_at, 'summary', s.summary) order by s.started_at), '[]')
-      from (select distinct on (node) node, status, started_at, finished_at, summary from step
+        'finishedAt', s.finished_at, 'summary', s.summary, 'reused',
+        (select jsonb_build_object('run', o.id, 'number', o.number) from run o where o.id = s.reused))
+        order by s.started_at), '[]')
+      from (select distinct on (node) node, status, started_at, finished_at, summary, reused from step
         where run = r.id order by node, started_at desc) s) as begun
   from run r join pipeline p on p.id = r.pipeline`;
 
@@ -133,7 +145,7 @@ function stepsInOrder({ plan, begun, status, finishedAt }: StoredRun): RunStep[]
     const step = seen.get(name);
     seen.delete(name);
     if (step !== undefined) return { ...step, startedAt: iso(step.startedAt), finishedAt: iso(step.finishedAt) };
-    const never = { name, startedAt: null, finishedAt: null };
+    const never = { name, startedAt: null, finishedAt: null, reused: null };
     if (skipReason !== null) return { ...never, status: 'skipped', summary: skipReason };
     if (finishedAt === null) return { ...never, status: 'pending', summary: null };
     return { ...never, status: status === 'cancelled' ? 'cancelled' : 'skipped', summary: 'the run ended before it' };

@@ -1,9 +1,10 @@
 // Steps of a run (architecture, rule 3): each attempt raises the fence, and only the last one may write. One statement each,
 // since all of it is overhead; the run's row is locked first, because closeRun locks in that order too.
 import { sql, type SQL } from 'drizzle-orm';
-import { isDigest, type Digest } from '../domain/artifact.js';
+import type { Digest } from '../domain/artifact.js';
 import { Failure, type FailureName } from '../domain/failures.js';
 import type { Json } from '../domain/json.js';
+import { digestsIn } from '../domain/reuse.js';
 import type { StepStatus } from '../domain/run.js';
 import { stepOwner } from './artifact.js';
 import { json, preparedRow, row, type Tx } from './client.js';
@@ -40,6 +41,7 @@ export async function beginStep(
           set fence = step.fence + 1, worker = excluded.worker, attempt = excluded.attempt,
             status = case when step.status = 'succeeded' then step.status else 'running' end,
             failed_attempts = case when step.status = 'failed' then '{}' else step.failed_attempts end,
+            reused = case when step.status = 'succeeded' then step.reused end,
             finished_at = case when step.status = 'succeeded' then step.finished_at end
         returning run, fence, status, result, failed_attempts
       ), bumped as (
@@ -67,7 +69,7 @@ export async function finishStep(
   step: StepKey & { run?: string; node?: string; fence: number; result: Json; summary: string },
 ): Promise<void> {
   const result = JSON.stringify(step.result);
-  const digests = [...digestsIn(step.result)];
+  const digests = digestsIn(step.result);
   const keep = sql`, kept as (
       insert into artifact_reference (owner, role, digest)
       select ${stepOwner(step)}, 'result', a.digest from artifact a, written
@@ -232,14 +234,8 @@ async function superseded(tx: Tx, step: StepKey & { fence: number }, done: StepS
   if (mine === null) throw new Failure('Superseded', 'a newer attempt has taken over this step');
 }
 
-function isStep(step: StepKey, table: '' | 'step.' = ''): SQL {
+export function isStep(step: StepKey, table: '' | 'step.' | 's.' = ''): SQL {
   const of = sql.raw(table);
   return sql`${of}workflow_id = ${step.workflowId} and ${of}workflow_run_id = ${step.workflowRunId}
     and ${of}activity_id = ${step.activityId}`;
-}
-
-function* digestsIn(value: Json): Generator<Digest> {
-  if (isDigest(value)) yield value;
-  else if (Array.isArray(value)) for (const item of value) yield* digestsIn(item);
-  else if (value !== null && typeof value === 'object') for (const item of Object.values(value)) yield* digestsIn(item);
 }

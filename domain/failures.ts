@@ -40,6 +40,12 @@ export const failures = {
   },
   RunLive: { family: 'request', retry: 'never', status: 409, title: 'Another run of this pipeline is alive' },
   RunEnded: { family: 'request', retry: 'never', status: 409, title: 'This run has ended' },
+  RerunImpossible: {
+    family: 'request',
+    retry: 'never',
+    status: 409,
+    title: 'This run cannot be run again',
+  },
   BatchClosed: { family: 'request', retry: 'never', status: 409, title: 'This label batch takes no more answers' },
   BatchIncomplete: {
     family: 'request',
@@ -128,6 +134,7 @@ export const failures = {
     status: 500,
     title: 'The model gives other answers here than when it was packaged',
   },
+  DiskFull: { family: 'world', retry: 'retry', status: 507, title: 'The disk of the worker has no space left' },
   StoreFull: { family: 'world', retry: 'retry', status: 507, title: 'The artifact store has no space left' },
   Unavailable: { family: 'world', retry: 'retry', status: 503, title: 'A service behind this one does not answer' },
   Superseded: { family: 'world', retry: 'never', status: 409, title: 'A newer attempt has taken over this step' },
@@ -165,6 +172,13 @@ export class Failure extends Error {
     this.members = options.members ?? {};
     this.faults = options.faults ?? [];
   }
+}
+
+/** Whether a write was refused for want of space, as the system or DuckDB says it. EFBIG: more than a file may take. */
+export function isDiskFull(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { code } = error as { code?: unknown };
+  return ['ENOSPC', 'EDQUOT', 'EFBIG'].includes(String(code)) || /no space left on device/i.test(error.message);
 }
 
 export function isFailureName(name: unknown): name is FailureName {

@@ -8,6 +8,7 @@ import { createTrainingActivities } from '../activities/training/index.js';
 import { quickModel } from '../activities/training/quick.js';
 import type { Device } from '../activities/training/train.js';
 import { createScorer } from '../adapters/child.js';
+import { codeDigest } from '../adapters/code.js';
 import { createDuck } from '../adapters/duckdb.js';
 import { scratchPath, sweepScratch } from '../adapters/scratch.js';
 import { createArtifacts, createStore } from '../adapters/store/index.js';
@@ -37,7 +38,8 @@ export async function hostPool(
     ...{ deadlineMs: scorerDeadlineMs, memoryLimitMb, onChild: deps.onChild('scorer') },
     onDrift: (digest, difference) => log.warn({ digest, difference }, 'model.golden-rows-differ'),
   });
-  const dataset = { db, duck, artifacts, log, config: { sources: config.sources, cwd: process.cwd(), scratch } };
+  const code = await codeDigest();
+  const dataset = { db, duck, artifacts, log, code, config: { sources: config.sources, cwd: process.cwd(), scratch } };
   const training = {
     ...dataset,
     ...{ scorer, scratch, memoryLimitMb, checkpointEveryMs },
@@ -55,7 +57,7 @@ export async function hostPool(
           mergeLabels: (input, answered) => mergeLabels(dataset, input, answered),
         }),
         ...createTrainingActivities(training),
-        ...createModelActivities({ db, artifacts, duck, scorer }),
+        ...createModelActivities({ db, artifacts, duck, scorer, log, code }),
       },
       maxConcurrentActivityTaskExecutions: host.slots,
     },

@@ -8,6 +8,7 @@ import { ensureNamespace } from '../adapters/temporal-namespace.js';
 import { createStore } from '../adapters/store/index.js';
 import { collectArtifacts } from '../db/artifact.js';
 import { forgetOld } from '../db/outbox.js';
+import { forgetResults } from '../db/result.js';
 import { workflowBundle } from './bundle.js';
 import { type Pool, type PoolDeps, runPool } from './pool.js';
 import { reconcile } from './reconciler.js';
@@ -61,7 +62,10 @@ function startChores(deps: PoolDeps): () => void {
     setInterval(deps.kick, sweepEveryMs),
     setInterval(repair, reconcileEveryMs),
     setInterval(
-      attempt('forget', () => forgetOld(deps.db, keptDays)),
+      attempt('forget', async () => {
+        await forgetOld(deps.db, keptDays);
+        await forgetResults(deps.db, deps.config.results);
+      }),
       forgetEveryMs,
     ),
     setInterval(

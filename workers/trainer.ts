@@ -5,7 +5,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { dieWithParent } from '../adapters/fork.js';
-import { Failure } from '../domain/failures.js';
+import { Failure, isDiskFull } from '../domain/failures.js';
 import type { Progress, Snapshot, TrainerMessage, TrainSpec } from '../domain/model.js';
 import type { TrainerControl } from '../domain/trainers.js';
 import { encodeCheckpoint, resumeFrom, writeDurably } from '../ml/trainers/checkpoint.js';
@@ -115,6 +115,7 @@ async function train(specPath: string): Promise<void> {
 function failureOf(error: unknown): { failure: string; detail: string } {
   if (error instanceof Failure) return { failure: error.failure, detail: error.message };
   const detail = error instanceof Error ? error.message : String(error);
+  if (isDiskFull(error)) return { failure: 'DiskFull', detail: 'a checkpoint could not be written' };
   const memory = /allocation failed|bad_alloc|failed to allocate|out of memory/i.test(detail);
   return { failure: memory ? 'OutOfMemory' : 'Internal', detail };
 }

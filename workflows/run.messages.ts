@@ -11,6 +11,10 @@ export interface RunInput {
   /** Id of the run that `openRun` made. */
   run?: string;
   overrides?: Record<string, Json>;
+  /** Step that the run ends with. */
+  until?: string;
+  /** Take nothing from the result store. */
+  fresh?: boolean;
 }
 
 export interface RunOutcome {

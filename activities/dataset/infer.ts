@@ -9,7 +9,7 @@ import { columnsOf } from './deps.js';
 const numberShare = 0.99;
 
 /** Types that the document states, or that its rules take for granted: a range is a range of numbers. */
-export function statedTypes(document: PipelineDocument): Map<string, ColumnType> {
+export function statedTypes(document: Pick<PipelineDocument, 'expectations' | 'features'>): Map<string, ColumnType> {
   const stated = new Map<string, ColumnType>();
   for (const rule of document.expectations) {
     if ('column' in rule && (rule.min !== undefined || rule.max !== undefined)) stated.set(rule.column, 'number');
@@ -43,7 +43,11 @@ function typeOf({ some, numbers, words, dates, gaps, distinct }: Counts): Column
 }
 
 /** The schema of raw rows. Columns are in the order of the file, key and label apart. */
-export async function inferSchema(session: DuckSession, raw: string, document: PipelineDocument): Promise<Schema> {
+export async function inferSchema(
+  session: DuckSession,
+  raw: string,
+  document: Pick<PipelineDocument, 'dataset' | 'expectations' | 'features'>,
+): Promise<Schema> {
   const { key, label, task } = document.dataset;
   const all = await columnsOf(session, raw);
   const stated = statedTypes(document);

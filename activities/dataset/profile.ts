@@ -2,11 +2,11 @@
 // since the profile is content: the same rows give the same bytes.
 import { typedCell } from '../../adapters/cells.js';
 import { type DuckSession, identifier, sqlLiteral } from '../../adapters/duckdb.js';
-import { runSpecification } from '../../db/run.js';
 import { mediaTypes } from '../../domain/artifact.js';
 import type { Column, ColumnProfile, Profile, Schema } from '../../domain/dataset.js';
 import type { StepInput } from '../../domain/run.js';
 import type { ExtractResult, ProfileResult } from '../../domain/steps.js';
+import { seenBy } from '../reuse.js';
 import { currentStep } from '../step.js';
 import { columnsOf, type DatasetDeps, parquet, resultOf, writeFacts } from './deps.js';
 import { inferSchema } from './infer.js';
@@ -107,8 +107,8 @@ async function withLabel(session: DuckSession, raw: string, label: string): Prom
   return `(SELECT *, NULL::VARCHAR AS ${identifier(label)} FROM ${raw})`;
 }
 
-export async function profile(deps: DatasetDeps, input: StepInput): Promise<ProfileResult> {
-  const { document } = await runSpecification(deps.db, input.context.run);
+export async function profile(deps: DatasetDeps, whole: StepInput): Promise<ProfileResult> {
+  const { document, input } = await seenBy(deps.db, 'profile', whole);
   const { raw: digest } = resultOf<ExtractResult>(input, 'extract');
   const path = await deps.artifacts.localPath(digest);
   const { schema, found } = await deps.duck.session({ exact: true, signal: currentStep().signal }, async (session) => {

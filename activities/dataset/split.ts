@@ -3,12 +3,12 @@
 // validation; else train. New rows never move old ones. The seed cannot change while a champion exists.
 import { createHash } from 'node:crypto';
 import { type DuckSession, identifier, sqlLiteral } from '../../adapters/duckdb.js';
-import { runSpecification } from '../../db/run.js';
 import { type SplitPart, splitParts } from '../../domain/dataset.js';
 import { Failure } from '../../domain/failures.js';
 import type { PipelineDocument } from '../../domain/pipeline.js';
 import type { StepInput } from '../../domain/run.js';
 import type { SplitResult, ValidateResult } from '../../domain/steps.js';
+import { seenBy } from '../reuse.js';
 import { currentStep } from '../step.js';
 import { columnsOf, type DatasetDeps, inScratch, parquet, putSelect, resultOf, writeFacts } from './deps.js';
 
@@ -69,8 +69,8 @@ async function partExpression(
   return partCell(seed, `coalesce('g:' || ${identifier(by.column)}::VARCHAR, 'k:' || ${identifier(key)})`, split);
 }
 
-export async function split(deps: DatasetDeps, input: StepInput): Promise<SplitResult> {
-  const { document } = await runSpecification(deps.db, input.context.run);
+export async function split(deps: DatasetDeps, whole: StepInput): Promise<SplitResult> {
+  const { document, input } = await seenBy(deps.db, 'split', whole);
   const validated = resultOf<ValidateResult>(input, 'validate');
   if (validated.kind !== 'ok') throw new Failure('Internal', 'the data was not validated');
   const path = await deps.artifacts.localPath(validated.file);

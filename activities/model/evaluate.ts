@@ -2,15 +2,16 @@
 // in the variant that will be served, beside the champion on the same rows.
 import { inTransaction } from '../../db/client.js';
 import { type Champion, champion as championOf } from '../../db/model.js';
-import { runSpecification, setRunResult } from '../../db/run.js';
+import { setRunResult } from '../../db/run.js';
 import { Failure } from '../../domain/failures.js';
 import { judge } from '../../domain/gate.js';
 import { allClasses, type Answers, answersOf, metricsOf } from '../../domain/measure.js';
 import { type FittedFeatures, type ModelOutputs, servedTolerance, type Signature } from '../../domain/model.js';
-import type { PipelineDocument } from '../../domain/pipeline.js';
+import type { PartsRead } from '../../domain/reuse.js';
 import type { StepInput, Verdict } from '../../domain/run.js';
 import type { EvaluateResult, PackageResult } from '../../domain/steps.js';
 import { type DroppedVariant, variantRule, type VariantReport } from '../../domain/variant.js';
+import { type PureWork, seenBy } from '../reuse.js';
 import { currentStep, keeping } from '../step.js';
 import type { ModelDeps } from './package.js';
 import { choose, report } from './report.js';
@@ -33,9 +34,25 @@ async function scoreChampion(deps: ModelDeps, holdout: Holdout, champion: Champi
   return { version: champion.version, signature, outputs };
 }
 
-export async function evaluate(deps: ModelDeps, input: StepInput): Promise<EvaluateResult> {
+/** The evaluation as a function of what it reads and of the champion that there is now. */
+export function pureEvaluation(deps: ModelDeps, input: StepInput): PureWork<EvaluateResult> {
+  const { run } = input.context;
+  return {
+    step: 'evaluate',
+    facts: async () => {
+      const incumbent = await championOf(deps.db, (await seenBy(deps.db, 'evaluate', input)).model);
+      if (incumbent === null) return null;
+      const { version, modelFile, golden, features } = incumbent;
+      return { version, modelFile, golden, features };
+    },
+    work: () => evaluate(deps, input),
+    applied: (tx, { metrics, verdict, evaluation }) => setRunResult(tx, run, { metrics, verdict, evaluation }),
+  };
+}
+
+async function evaluate(deps: ModelDeps, whole: StepInput): Promise<EvaluateResult> {
   const step = currentStep();
-  const { document, model } = await runSpecification(deps.db, input.context.run);
+  const { document, model, input } = await seenBy(deps.db, 'evaluate', whole);
   const holdout = await readHoldout(deps, input, document);
   const incumbent = await championOf(deps.db, model);
   const scored = [];
@@ -95,7 +112,7 @@ interface Judged {
 
 /** The first of the wanted variants that passes is served; where none does, the last one's verdict stands. */
 function judgeForms(
-  document: PipelineDocument,
+  document: PartsRead<'evaluate'>,
   best: ServableCandidate,
   champion: { version: number; answers: Answers } | null,
 ): Judged {

@@ -5,7 +5,6 @@ import type { Duck } from '../../adapters/duckdb.js';
 import { readInputs } from '../../adapters/inputs.js';
 import type { Artifacts } from '../../adapters/store/index.js';
 import type { Db } from '../../db/client.js';
-import { runSpecification } from '../../db/run.js';
 import { mediaTypes } from '../../domain/artifact.js';
 import { Failure } from '../../domain/failures.js';
 import type { FittedFeatures, GoldenRows, ModelInputs, ModelOutputs, Signature } from '../../domain/model.js';
@@ -19,6 +18,7 @@ import {
 } from '../../domain/steps.js';
 import type { Variant, VariantBytes } from '../../domain/variant.js';
 import { int8Model, oneFileModel } from '../../ml/export/one-file.js';
+import { seenBy } from '../reuse.js';
 import { keeping } from '../step.js';
 
 export interface ModelDeps {
@@ -31,11 +31,10 @@ export interface ModelDeps {
 const goldenCount = 8;
 
 /** Throws `ModelInvalid` when the file answers with anything that is not a finite number. */
-export async function packageModel(deps: ModelDeps, input: StepInput): Promise<PackageResult> {
+export async function packageModel(deps: ModelDeps, whole: StepInput): Promise<PackageResult> {
+  const { document, trainer, input } = await seenBy(deps.db, 'package', whole);
   const trained = input.inputs[input.node.replace('package', 'train')] as unknown as TrainResult;
   const featurized = input.inputs['featurize'] as unknown as FeaturizeResult;
-  const { document } = await runSpecification(deps.db, input.context.run);
-  const trainer = document.trainers[input.candidate];
   if (!trainer) throw new Failure('InvalidPipeline', `there is no trainer number ${input.candidate + 1}`);
   const features = await deps.artifacts.readJson<FittedFeatures>(featurized.features);
   const state = await deps.artifacts.readBytes(trained.state);

@@ -19,7 +19,7 @@ import {
   rowsOf,
 } from '../../domain/measure.js';
 import { metricRules } from '../../domain/metric.js';
-import type { PipelineDocument } from '../../domain/pipeline.js';
+import type { PartsRead } from '../../domain/reuse.js';
 import type { Verdict } from '../../domain/run.js';
 import type { DroppedVariant, Variant, VariantReport } from '../../domain/variant.js';
 import { holm } from '../../stats/paired.js';
@@ -36,7 +36,7 @@ interface Candidate {
 
 /** The best by the gate's metric (the first of equals); the others with a paired test, corrected for their number. */
 export async function choose<One extends Candidate>(
-  document: PipelineDocument,
+  document: PartsRead<'evaluate'>,
   candidates: One[],
 ): Promise<{ best: One; reports: CandidateReport[] }> {
   const { metric } = document.gate;
@@ -72,7 +72,7 @@ export async function choose<One extends Candidate>(
   return { best, reports: all.sort((a, b) => a.candidate - b.candidate) };
 }
 
-function unpackaged(document: PipelineDocument, candidates: Candidate[]): CandidateReport[] {
+function unpackaged(document: PartsRead<'evaluate'>, candidates: Candidate[]): CandidateReport[] {
   const reason = 'failed before it was packaged';
   return document.trainers
     .map(({ type }, candidate) => ({
@@ -108,7 +108,7 @@ interface Found {
   reports: CandidateReport[];
 }
 
-export async function report({ gate, dataset }: PipelineDocument, found: Found): Promise<Evaluation> {
+export async function report({ gate, dataset }: PartsRead<'evaluate'>, found: Found): Promise<Evaluation> {
   const { answers, champion, form, verdict, dropped } = found;
   const confusion = confusionOf(answers);
   const theirs = champion ? { version: champion.version, metrics: metricsOf(champion.answers) } : null;
@@ -129,7 +129,7 @@ export async function report({ gate, dataset }: PipelineDocument, found: Found):
 }
 
 function compareWith(
-  metric: PipelineDocument['gate']['metric'],
+  metric: PartsRead<'evaluate'>['gate']['metric'],
   answers: Answers,
   champion: { version: number; answers: Answers },
   metrics: Record<string, number>,

@@ -11,7 +11,7 @@ import {
   piecesOf,
   type Signature,
 } from '../../domain/model.js';
-import type { PipelineDocument } from '../../domain/pipeline.js';
+import type { PartsRead } from '../../domain/reuse.js';
 import type { StepInput } from '../../domain/run.js';
 import { labelledVersion, type SplitResult } from '../../domain/steps.js';
 import type { ModelDeps } from './package.js';
@@ -34,7 +34,11 @@ export interface Holdout {
 }
 
 /** Throws `NoLabels` when no row of the holdout has a label. */
-export async function readHoldout(deps: ModelDeps, input: StepInput, document: PipelineDocument): Promise<Holdout> {
+export async function readHoldout(
+  deps: ModelDeps,
+  input: StepInput,
+  document: PartsRead<'evaluate'>,
+): Promise<Holdout> {
   const { split } = input.inputs['split'] as unknown as SplitResult;
   const place = {
     file: await deps.artifacts.localPath(labelledVersion(input).file),

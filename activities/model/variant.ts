@@ -1,7 +1,7 @@
 // A packaged candidate in all its variants on the holdout: their answers, how far they agree, which may be served.
 import { answersOf, type Answers } from '../../domain/measure.js';
 import type { ModelInputs, ModelOutputs, Signature } from '../../domain/model.js';
-import type { PipelineDocument } from '../../domain/pipeline.js';
+import type { PartsRead } from '../../domain/reuse.js';
 import type { PackageResult } from '../../domain/steps.js';
 import {
   agreementOf,
@@ -61,7 +61,7 @@ export interface ServableCandidate extends Omit<ScoredCandidate, 'forms'>, Servi
 
 /** `classes`: the one scale on which all answers are written. */
 export function servable(
-  document: PipelineDocument,
+  document: PartsRead<'evaluate'>,
   scored: ScoredCandidate,
   { labels, classes }: { labels: string[]; classes: string[] },
 ): ServableCandidate {
@@ -79,7 +79,7 @@ export function servable(
 }
 
 /** What is judged where nothing may be served: what was asked for. */
-export function demanded({ serving }: PipelineDocument): Variant {
+export function demanded({ serving }: PartsRead<'evaluate'>): Variant {
   return serving.variant === 'int8' ? 'int8' : 'float32';
 }
 

@@ -7,7 +7,6 @@ import { countInputs, type InputRows, type InputsRequest, streamInputs } from '.
 import type { Artifacts } from '../../adapters/store/index.js';
 import type { Db } from '../../db/client.js';
 import { datasetOf, getDatasetVersion } from '../../db/dataset.js';
-import { runSpecification } from '../../db/run.js';
 import { type Digest, mediaTypes } from '../../domain/artifact.js';
 import type { Schema, SplitPart } from '../../domain/dataset.js';
 import { Failure } from '../../domain/failures.js';
@@ -26,6 +25,7 @@ import { featureColumns, signatureOf } from '../../domain/signature.js';
 import type { FeaturizeResult, LabelResult, SplitResult, ValidateResult } from '../../domain/steps.js';
 import { matrixColumns } from '../../ml/features/columns.js';
 import { featuriserGraph } from '../../ml/features/graph.js';
+import { seenBy } from '../reuse.js';
 import { currentStep, keeping } from '../step.js';
 import { fitFeatures, leaks, type Place, trainClasses } from './fit.js';
 
@@ -190,8 +190,8 @@ async function fit(deps: FeaturizeDeps, place: Place, features: PipelineDocument
 }
 
 /** Labels, unlabelled rows and parts come from the steps before. Throws `NoLabels` and `FeaturesUnfit`. */
-export async function featurize(deps: FeaturizeDeps, input: StepInput): Promise<FeaturizeResult> {
-  const { document, context } = await runSpecification(deps.db, input.context.run);
+export async function featurize(deps: FeaturizeDeps, whole: StepInput): Promise<FeaturizeResult> {
+  const { document, context, input } = await seenBy(deps.db, 'featurize', whole);
   const labelled = (input.inputs['label'] ?? input.inputs['validate']) as unknown as
     LabelResult | Extract<ValidateResult, { kind: 'ok' }>;
   const dataset = await datasetOf(deps.db, context.project, document.dataset.name);

@@ -6,22 +6,22 @@ import { join } from 'node:path';
 import { CancelledFailure } from '@temporalio/activity';
 import { runTrainer, type TrainerRun } from '../../adapters/child.js';
 import { inScratchFolder } from '../../adapters/scratch.js';
-import type { Artifacts } from '../../adapters/store/index.js';
-import type { Log } from '../../adapters/log.js';
-import { type Db, inTransaction } from '../../db/client.js';
-import { pinRun, runSpecification } from '../../db/run.js';
-import { setStepProgress, stepCheckpoint } from '../../db/step.js';
-import { type Digest, isDigest, mediaTypes } from '../../domain/artifact.js';
+import { inTransaction } from '../../db/client.js';
+import { copyMetrics } from '../../db/metric.js';
+import { pinRun } from '../../db/run.js';
+import { setStepProgress } from '../../db/step.js';
+import { type Digest, mediaTypes } from '../../domain/artifact.js';
 import { Failure } from '../../domain/failures.js';
 import { canonicalJson } from '../../domain/json.js';
 import type { Provider, TrainSpec } from '../../domain/model.js';
 import type { StepInput } from '../../domain/run.js';
 import type { FeaturizeResult, TrainResult } from '../../domain/steps.js';
 import { runtimeVersion } from '../../ml/provider.js';
-import { mismatch, readCheckpointHeader } from '../../ml/trainers/checkpoint.js';
 import { trainers } from '../../ml/trainers/index.js';
+import { type ReuseDeps, reusing, seenBy } from '../reuse.js';
 import { currentStep, keeping, type Step } from '../step.js';
 import { type Curve, lossCurve } from './curve.js';
+import { type Checkpoint, type Found, resumePoint } from './resume.js';
 
 /** Where this worker trains. `note` says why, for the log, the run and the UI. */
 export interface Device {
@@ -31,10 +31,7 @@ export interface Device {
   threads: number;
 }
 
-export interface TrainDeps {
-  db: Db;
-  artifacts: Artifacts;
-  log: Log;
+export interface TrainDeps extends ReuseDeps {
   /** Folder for spec.json and checkpoints on their way to the store. */
   scratch: string;
   device: Device;
@@ -47,16 +44,21 @@ export interface TrainDeps {
 const stepsPerRun = 64;
 const deadlineMs = 24 * 3_600_000;
 
-interface Checkpoint {
-  digest: Digest;
-  step: number;
+export async function train(deps: TrainDeps, input: StepInput): Promise<TrainResult> {
+  const spec = await makeSpec(deps, input);
+  const where = await place(deps, input, spec);
+  return reusing(deps, input, {
+    step: 'train',
+    facts: () => Promise.resolve({ inputsDigest: spec.inputsDigest }),
+    work: () => trainNow(deps, input, spec, where),
+    applied: (tx, _result, source) => copyMetrics(tx, source, { run: input.context.run, candidate: input.candidate }),
+  });
 }
 
-export async function train(deps: TrainDeps, input: StepInput): Promise<TrainResult> {
+async function trainNow(deps: TrainDeps, input: StepInput, spec: TrainSpec, where: Placed): Promise<TrainResult> {
   const step = currentStep();
   const startedAt = performance.now();
-  const spec = await makeSpec(deps, input);
-  const { device, note, from } = await startingPoint(deps, input, spec);
+  const { device, note, from } = await startingPoint(deps, spec, where);
   return inScratchFolder(deps.scratch, 'train', async (folder) => {
     spec.paths.checkpoint = from?.path ?? null;
     spec.paths.out = folder;
@@ -81,9 +83,8 @@ export async function train(deps: TrainDeps, input: StepInput): Promise<TrainRes
   });
 }
 
-async function makeSpec(deps: TrainDeps, input: StepInput): Promise<TrainSpec> {
-  const { document } = await runSpecification(deps.db, input.context.run);
-  const trainer = document.trainers[input.candidate];
+async function makeSpec(deps: TrainDeps, whole: StepInput): Promise<TrainSpec> {
+  const { document, trainer, input } = await seenBy(deps.db, 'train', whole);
   if (!trainer) throw new Failure('InvalidPipeline', `there is no trainer number ${input.candidate + 1}`);
   const { train: matrix, validation, outputs } = input.inputs['featurize'] as unknown as FeaturizeResult;
   const local = async ({ x, y }: { x: Digest; y: Digest }) => ({
@@ -132,30 +133,38 @@ interface Pins {
   cpu: string;
 }
 
-interface Start {
+interface Placed {
   device: Device;
   /** For the summary; '' or in parentheses. */
+  note: string;
+  /** Why the first attempt's checkpoints are of no use here; null: they are. */
+  others: string | null;
+}
+
+/** Fills in what the device decides of the spec. */
+async function place(deps: TrainDeps, input: StepInput, spec: TrainSpec): Promise<Placed> {
+  const placed = await pinDevice(deps, input, spec);
+  spec.provider = placed.device.provider;
+  spec.threads = placed.device.threads;
+  spec.inputsDigest = inputsDigest(spec, input);
+  return placed;
+}
+
+interface Start {
+  device: Device;
   note: string;
   from: Found | null;
 }
 
-/** Fills in what the device decides of the spec, and finds the checkpoint to go on from. */
-async function startingPoint(deps: TrainDeps, input: StepInput, spec: TrainSpec): Promise<Start> {
-  const { device, note, others } = await pinDevice(deps, input, spec);
-  spec.provider = device.provider;
-  spec.threads = device.threads;
-  spec.inputsDigest = inputsDigest(spec, input);
+/** Finds the checkpoint to go on from. */
+async function startingPoint(deps: TrainDeps, spec: TrainSpec, { device, note, others }: Placed): Promise<Start> {
   const { from, passedOver } = await resumePoint(deps, currentStep(), spec);
   const why = others ?? (passedOver === null ? null : `the stored checkpoint cannot be used: ${passedOver}`);
   return { device, from, note: from || why === null ? note : `${note} (from zero: ${why})` };
 }
 
 /** The first attempt pins provider, threads and versions; a worker that cannot match them says so in `others`. */
-async function pinDevice(
-  deps: TrainDeps,
-  input: StepInput,
-  spec: TrainSpec,
-): Promise<{ device: Device; note: string; others: string | null }> {
+async function pinDevice(deps: TrainDeps, input: StepInput, spec: TrainSpec): Promise<Placed> {
   const { device } = deps;
   const mine: Pins = {
     provider: device.provider,
@@ -177,45 +186,6 @@ async function pinDevice(
   deps.log.warn({ run: input.context.run, pins, mine, trainer: spec.trainer }, 'train.other-machine');
   const others = `the first attempt ran on ${pins.provider} with onnxruntime ${pins.onnxruntime}`;
   return { device, note, others };
-}
-
-interface Found extends Checkpoint {
-  path: string;
-}
-
-/**
- * The newest checkpoint of an earlier attempt that is one of this very training. One made of other inputs, on another
- * device or by another version of the trainer is passed over; what a file is of stands in its header.
- */
-async function resumePoint(
-  deps: TrainDeps,
-  step: Step,
-  spec: TrainSpec,
-): Promise<{ from: Found | null; passedOver: string | null }> {
-  const stored = await stepCheckpoint(deps.db, step.key);
-  const beaten = step.previous as { checkpoint?: Checkpoint } | undefined;
-  const newest = [stored, beaten?.checkpoint].filter((point): point is Checkpoint => isDigest(point?.digest));
-  newest.sort((a, b) => b.step - a.step);
-  let passedOver: string | null = null;
-  for (const { digest, step: at } of newest) {
-    if (!(await deps.artifacts.store.has(digest))) continue;
-    const found = await look(deps, digest, spec);
-    if ('path' in found) return { from: { digest, step: at, path: found.path }, passedOver: null };
-    passedOver ??= found.why;
-  }
-  if (passedOver !== null) deps.log.warn({ run: step.run, why: passedOver }, 'train.checkpoint-passed-over');
-  return { from: null, passedOver };
-}
-
-async function look(deps: TrainDeps, digest: Digest, spec: TrainSpec): Promise<{ path: string } | { why: string }> {
-  try {
-    const path = await deps.artifacts.localPath(digest);
-    const why = mismatch(spec, await readCheckpointHeader(path));
-    return why === null ? { path } : { why };
-  } catch (error) {
-    if (error instanceof Failure && error.failure === 'ArtifactCorrupt') return { why: 'its bytes are damaged' };
-    throw error;
-  }
 }
 
 /** Runs the child to its end; drains on the worker's shutdown, stops on cancellation, with a checkpoint either way. */

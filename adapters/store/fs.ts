@@ -8,7 +8,7 @@ import { dirname, join, resolve } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { ArtifactRef, Digest } from '../../domain/artifact.js';
-import { Failure } from '../../domain/failures.js';
+import { Failure, isDiskFull } from '../../domain/failures.js';
 import { corrupt, digestOf, hexOf, type PutHooks, type PutSource, type Store } from './index.js';
 
 /** Left-over temporary files of other hosts are removed when they are older than this. */
@@ -17,8 +17,7 @@ const leftoverAgeMs = 24 * 3_600_000;
 const codeOf = (error: unknown) => (error as NodeJS.ErrnoException).code;
 
 function full(error: unknown): unknown {
-  const code = codeOf(error);
-  if (code !== 'ENOSPC' && code !== 'EDQUOT') return error;
+  if (!isDiskFull(error)) return error;
   return new Failure('StoreFull', 'the disk of the artifact store is full', { cause: error });
 }
 

@@ -7,4 +7,5 @@ export * from './model.js';
 export * from './outbox.js';
 export * from './pipeline.js';
 export * from './project.js';
+export * from './result.js';
 export * from './run.js';

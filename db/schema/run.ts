@@ -70,6 +70,14 @@ export const run = pgTable(
     failure: jsonb('failure').$type<RunFailure>(),
     acceptedRowsAtOpen: bigint('accepted_rows_at_open', { mode: 'number' }).notNull(),
     lastEvent: integer('last_event').notNull().default(0),
+    /** The run whose data and steps it took over; null: it reads its own. */
+    rerunOf: text('rerun_of'),
+    /** Step that it began with, of a run again. */
+    rerunFrom: text('rerun_from'),
+    /** Step that it ends with; null: the whole plan. */
+    until: text('until'),
+    /** Takes nothing from the result store. */
+    fresh: boolean('fresh').notNull().default(false),
     /** Who asked for the end; null: nobody. */
     cancelledBy: text('cancelled_by'),
     openedAt: at('opened_at').notNull().defaultNow(),
@@ -98,6 +106,7 @@ export const run = pgTable(
       foreignColumns: [pipelineVersion.pipeline, pipelineVersion.version],
       name: 'run_pipeline_version',
     }),
+    foreignKey({ columns: [t.rerunOf], foreignColumns: [t.id], name: 'run_rerun_of' }),
   ],
 );
 
@@ -124,6 +133,10 @@ export const step = pgTable(
     failure: jsonb('failure').$type<Json>(),
     /** Failed attempts so far by the name of the failure: each name has a budget of its own. */
     failedAttempts: jsonb('failed_attempts').$type<Record<string, number>>().notNull().default({}),
+    /** Of a pure step: all that its result depends on; null until it was looked up. */
+    inputsDigest: text('inputs_digest'),
+    /** The run that the result was taken from; null: computed here. */
+    reused: text('reused'),
     startedAt: at('started_at').notNull(),
     finishedAt: at('finished_at'),
   },
@@ -131,6 +144,7 @@ export const step = pgTable(
     primaryKey({ columns: [t.workflowId, t.workflowRunId, t.activityId] }),
     oneOf('step', 'status', stepStatuses),
     foreignKey({ columns: [t.run], foreignColumns: [run.id] }),
+    foreignKey({ columns: [t.reused], foreignColumns: [run.id], name: 'step_reused' }),
     check('step_checkpoint', sql.raw(`("checkpoint" is null) = ("checkpoint_step" is null)`)),
     // recordWaitStep: one wait per node
     uniqueIndex('step_wait').on(t.run, t.node).where(sql.raw('"wait"')),
@@ -138,6 +152,8 @@ export const step = pgTable(
     index('step_run').on(t.run, t.node, t.startedAt),
     // collectArtifacts: is anything referring to it
     index('step_checkpoint_artifact').on(t.checkpoint),
+    // keptCheckpoint: what another run of the same inputs had stored
+    index('step_inputs').on(t.inputsDigest).where(sql.raw('"checkpoint" is not null')),
   ],
 );
 

@@ -55,7 +55,7 @@ export async function openWorld() {
   const duck = createDuck({ memoryLimitMb: 1024, tempFolder: join(folder, 'duck') });
   const artifacts = createArtifacts(createStore(join(folder, 'store')), artifactHooks(db));
   const config = { sources: undefined as string | undefined, cwd: folder, scratch: join(folder, 'scratch') };
-  const deps = { db, duck, artifacts, config, log: pino({ level: 'silent' }) as never };
+  const deps = { db, duck, artifacts, config, code: 'test', log: pino({ level: 'silent' }) as never };
   const activities = createDatasetActivities(deps);
   const scorer = createScorer({ deadlineMs: 60_000, memoryLimitMb: 2048, onChild: () => undefined });
   let number = 0;
@@ -77,7 +77,7 @@ export async function openWorld() {
     };
   }
 
-  async function open(document: Document): Promise<RunContext> {
+  async function open(document: Document, options: { fresh?: boolean } = {}): Promise<RunContext> {
     const parsed = parsePipeline(document);
     if ('faults' in parsed) throw new Error(JSON.stringify(parsed.faults));
     const digest = digestOf(Buffer.from(JSON.stringify(document)));
@@ -96,6 +96,7 @@ export async function openWorld() {
       startKey: `k${number++}`,
       trigger: 'manual',
       overrides: {},
+      ...options,
       startedBy: 'kim',
       verified: true,
     });

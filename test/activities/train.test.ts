@@ -66,9 +66,8 @@ async function foreign(given: Partial<TrainSpec>): Promise<Digest> {
 }
 
 it('passes over a checkpoint of another device or version, says so, and goes on from its own', async () => {
-  const context = await world.open(
-    documentOf(`t${randomUUID().slice(0, 8)}`, { trainer: { type: 'linear', seed: 7 } }),
-  );
+  const document = documentOf(`t${randomUUID().slice(0, 8)}`, { trainer: { type: 'linear', seed: 7 } });
+  const context = await world.open(document, { fresh: true });
   const first = await attempt(context);
   const checkpoint = { digest: await foreign({ provider: 'cuda' }), step: 10 };
   await setStepProgress(world.db, { ...first.key, fence: first.fence, progress: {}, checkpoint });

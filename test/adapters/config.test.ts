@@ -28,6 +28,7 @@ describe('readConfig', () => {
       token: undefined,
       sources: undefined,
       gpu: { devices: undefined },
+      results: { days: 30, bytes: 50e9 },
       hold: undefined,
       logLevel: 'info',
     });

@@ -88,19 +88,22 @@ describe('steps', () => {
     const step = await aStep();
     const { fence } = await step.begin(1);
     const order: string[] = [];
+    let hold: () => void = () => undefined;
+    const held = new Promise<void>((resolve) => (hold = resolve));
     const facts = inTransaction(base.db, async (tx) => {
       await fenceHolds(tx, { ...step.key, fence });
+      hold();
       await new Promise((resolve) => setTimeout(resolve, 50));
       order.push('facts');
     });
-    await new Promise((resolve) => setTimeout(resolve, 15));
+    await held;
     const taken = step.begin(2).then(() => order.push('taken'));
     await Promise.all([facts, taken]);
     expect(order).toEqual(['facts', 'taken']);
   });
 
-  it('keep a checkpoint and the artifacts of a result until the run ends; a cancelled run keeps the checkpoint', async () => {
-    for (const status of ['cancelled', 'failed'] as const) {
+  it('keep a checkpoint and the artifacts of a result until the run ends; a cancelled or failed run keeps the checkpoint', async () => {
+    for (const status of ['cancelled', 'failed', 'succeeded'] as const) {
       const step = await aStep();
       const digest = await makeArtifact(base.db);
       const { fence } = await step.begin(1);
@@ -111,7 +114,7 @@ describe('steps', () => {
       expect(await count(base.db, 'artifact_reference', sql`digest = ${digest}`)).toBe(1);
       await closeRun(base.db, { run: step.run, status, failure: null });
       expect(await count(base.db, 'artifact_reference', sql`digest = ${digest}`)).toBe(0);
-      expect(await stepCheckpoint(base.db, step.key)).toEqual(status === 'cancelled' ? checkpoint : null);
+      expect(await stepCheckpoint(base.db, step.key)).toEqual(status === 'succeeded' ? null : checkpoint);
     }
   });
 

@@ -58,7 +58,7 @@ export function documentOf(name: string, source: string) {
 export async function openRun({ system, source }: Scene, name: string): Promise<string> {
   await must(system, 'POST', '/api/v1/pipelines', documentOf(name, source), `create-${name}`);
   const path = `/api/v1/pipelines/${name}/runs`;
-  const { id } = await must<{ id: string }>(system, 'POST', path, { trigger: 'manual' }, `run-${name}`);
+  const { id } = await must<{ id: string }>(system, 'POST', path, { trigger: 'manual', fresh: true }, `run-${name}`);
   return id;
 }
 
