@@ -12,6 +12,7 @@ import type { Played, Prediction } from '../../examples/01-iris/play.js';
 import { flowers, run as runIris } from '../../examples/01-iris/run.js';
 import { run as runMixed, visits } from '../../examples/02-mixed-table/run.js';
 import { houses, run as runHouses } from '../../examples/03-regression/run.js';
+import { machines, run as runMachines } from '../../examples/05-mlp/run.js';
 import { Api } from '../../examples/digits/client.js';
 import { must } from '../support/person.js';
 import { startTestSystem, type TestSystem } from '../support/system.js';
@@ -193,6 +194,20 @@ test('a regression', async () => {
   expect(played.run.metrics['r2']).toBeGreaterThan(0.8);
   await expectOneTruth(played, houses);
   await expectSameHoldout(played, await tableOf('03-regression/rows.csv'), 'id', 'price_100k');
+});
+
+test('a network where a line is not enough: the better candidate is champion', async () => {
+  const played = await runMachines(api);
+  expect(played.run.metrics['macroF1']).toBeGreaterThan(0.8);
+  const version = await must<{ details: { model: { type: string } } }>(
+    system,
+    'GET',
+    `/api/v1/models/${played.pipeline}/versions/${played.champion}`,
+  );
+  expect(version.details.model.type).toBe('mlp');
+  expect(played.predictions.map(({ label }) => label)).toEqual(['strained', 'ok', 'hot']);
+  await expectOneTruth(played, machines);
+  await expectSameHoldout(played, await tableOf('05-mlp/rows.csv'), 'id', 'state');
 });
 
 test('a model without a champion says so', async () => {

@@ -1,0 +1,121 @@
+import { createHash } from 'node:crypto';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { runTrainer } from '../../adapters/child.js';
+import type { TrainSpec } from '../../domain/model.js';
+import { decodeCheckpoint } from '../../ml/trainers/checkpoint.js';
+import { type Toy, toyData, trainSpec } from '../ml/spec.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'perennial-mlp-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const options = { deadlineMs: 120_000, memoryLimitMb: 600 };
+const sha256 = (path: string): string => createHash('sha256').update(readFileSync(path)).digest('hex');
+
+type Sizes = Pick<TrainSpec, 'rows' | 'width' | 'outputs' | 'task'>;
+
+function write(name: string, { x, y }: Toy): { x: string; y: string } {
+  const paths = { x: join(folder, `${name}-x.f32`), y: join(folder, `${name}-y.f32`) };
+  writeFileSync(paths.x, new Uint8Array(x.buffer));
+  writeFileSync(paths.y, new Uint8Array(y.buffer));
+  return paths;
+}
+
+let next = 0;
+function specFile(spec: TrainSpec, checkpoint: string | null): string {
+  const out = mkdtempSync(join(folder, `run-${next++}-`));
+  const file = join(out, 'spec.json');
+  writeFileSync(file, JSON.stringify({ ...spec, paths: { ...spec.paths, checkpoint, out } }));
+  return file;
+}
+
+const quiet = { started: () => undefined, progress: () => undefined, checkpoint: () => Promise.resolve() };
+
+/** Killed with SIGKILL after its `after`-th checkpoint; the checkpoint, or null when it ended before. */
+async function killed(spec: TrainSpec, from: string | null, after: number): Promise<string | null> {
+  const kept = join(folder, `kept-${next}.state`);
+  let seen = 0;
+  const run = runTrainer(
+    specFile(spec, from),
+    {
+      ...quiet,
+      checkpoint: async ({ path }) => {
+        if (++seen !== after) return;
+        await copyFile(path, kept);
+        process.kill(run.pid, 'SIGKILL');
+      },
+    },
+    options,
+  );
+  return run.done.then(
+    () => null,
+    () => kept,
+  );
+}
+
+async function expectSameBytesUnderKills(spec: TrainSpec, kills: number): Promise<void> {
+  const whole = await runTrainer(specFile({ ...spec, checkpointEveryMs: 1e9 }, null), quiet, options).done;
+  let from: string | null = null;
+  for (let kill = 1; kill <= kills; kill++) {
+    const kept: string | null = await killed(spec, from, kill);
+    expect(kept).not.toBeNull();
+    from = kept;
+  }
+  const last = await runTrainer(specFile(spec, from), quiet, options).done;
+  expect(last).toMatchObject({ steps: whole.steps, loss: whole.loss });
+  expect(sha256(last.path)).toBe(sha256(whole.path));
+}
+
+describe('killed again and again, and resumed: the same bytes', { timeout: 120_000 }, () => {
+  test('with dropout and early stopping', async () => {
+    const sizes: Sizes = { rows: 2_000, width: 20, outputs: 3, task: 'classification' };
+    const validation = { rows: 300, ...write('look', toyData(300, 20, 3)) };
+    const params = { hidden: [64, 32], dropout: 0.3, patience: 5, epochs: 60, batch: 32, learningRate: 0.01 };
+    const spec = trainSpec({ ...sizes, trainer: 'mlp', params, validation, stepsPerRun: 10, checkpointEveryMs: 30 });
+    spec.paths = { ...spec.paths, ...write('small', toyData(2_000, 20, 3)) };
+    await expectSameBytesUnderKills(spec, 3);
+  });
+
+  test('with more rows than a buffer holds, in the memory of a buffer', async () => {
+    const sizes: Sizes = { rows: 40_000, width: 512, outputs: 3, task: 'classification' };
+    const y = Float32Array.from({ length: sizes.rows }, (_, row) => row % 3);
+    const x = Float32Array.from({ length: sizes.rows * sizes.width }, (_, i) => ((i * 7919) % 1000) / 1000 - 0.5);
+    const params = { hidden: [8], epochs: 2, batch: 256 };
+    const spec = trainSpec({ ...sizes, trainer: 'mlp', params, stepsPerRun: 16, checkpointEveryMs: 20 });
+    spec.paths = { ...spec.paths, ...write('large', { x, y }) };
+    await expectSameBytesUnderKills(spec, 2);
+  });
+});
+
+test(
+  'a training that diverges is TrainingDiverged, and its last checkpoint is whole',
+  { timeout: 60_000 },
+  async () => {
+    const sizes: Sizes = { rows: 500, width: 10, outputs: 1, task: 'regression' };
+    const params = {
+      hidden: [],
+      optimiser: 'sgd',
+      schedule: 'constant',
+      learningRate: 8,
+      epochs: 5_000,
+      batch: 50,
+    };
+    const spec = trainSpec({ ...sizes, trainer: 'mlp', params, stepsPerRun: 1, checkpointEveryMs: 0 });
+    spec.paths = { ...spec.paths, ...write('wild', toyData(500, 10, 0)) };
+    const kept: string[] = [];
+    const checkpoint = async ({ path, step }: { path: string; step: number }): Promise<void> => {
+      const copy = join(folder, `wild-${step}.state`);
+      await copyFile(path, copy);
+      kept.push(copy);
+    };
+    const run = runTrainer(specFile(spec, null), { ...quiet, checkpoint }, options);
+    await expect(run.done).rejects.toMatchObject({ failure: 'TrainingDiverged' });
+    const last = kept.at(-1)!;
+    expect(existsSync(last)).toBe(true);
+    const { snapshot } = decodeCheckpoint(readFileSync(last));
+    expect([...(snapshot.arrays['p'] as Float32Array)].every(Number.isFinite)).toBe(true);
+  },
+);
