@@ -1,5 +1,6 @@
 // The evaluation of a run as stored: one JSON artifact, made by the packaged file on the holdout rows.
 import type { Task } from './dataset.js';
+import type { Calibration } from './model.js';
 import type { Verdict } from './run.js';
 import type { DroppedVariant, Variant } from './variant.js';
 
@@ -63,6 +64,32 @@ export interface CandidateReport {
   reason: string;
 }
 
+/** How well probabilities keep their word on the holdout; ECE and Brier score: stats/calibration.ts, stats/temperature.ts. */
+export interface ProbabilityReport {
+  logLoss: number | null;
+  ece: number | null;
+  brier: number | null;
+}
+
+/** `before`: as the probabilities would have been at temperature 1. */
+export interface CalibrationReport extends Calibration {
+  before: ProbabilityReport;
+  after: ProbabilityReport;
+}
+
+/** By how much the metric gets worse when a column's values change places among the rows. */
+export interface Importance {
+  metric: string;
+  /** The metric on the sampled rows as they are. */
+  baseline: number | null;
+  rows: number;
+  repeats: number;
+  /** The most important first; `sd` over the repeats. */
+  columns: { column: string; mean: number | null; sd: number | null }[];
+  /** Columns that were not looked at, since there are too many. */
+  unmeasured: number;
+}
+
 export interface Evaluation {
   v: 1;
   task: Task;
@@ -80,6 +107,9 @@ export interface Evaluation {
   served: Variant;
   dropped: DroppedVariant[];
   verdict: Verdict;
+  /** Null for regression. */
+  calibration: CalibrationReport | null;
+  importance: Importance;
   /** Seed of the bootstrap and of the tests, so that the numbers can be made again. */
   seed: number;
 }

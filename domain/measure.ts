@@ -1,11 +1,13 @@
 // From a model's answers on the holdout to metrics, intervals, reports and paired comparisons. Pure; seeds are given.
 import { accuracy, classScores, confusionMatrix, logLoss, logLosses, macroF1 } from '../stats/classification.js';
+import { expectedCalibrationError } from '../stats/calibration.js';
 import { bootstrapInterval, clopperPearson } from '../stats/intervals.js';
 import { compareAccuracy, compareLosses, type PairedComparison, swapTest } from '../stats/paired.js';
 import { mae, r2, rmse } from '../stats/regression.js';
+import { brierScore, withoutTemperature } from '../stats/temperature.js';
 import type { Task } from './dataset.js';
-import type { ClassReport, Confusion, MeasuredMetric } from './evaluation.js';
-import type { ModelOutputs } from './model.js';
+import type { CalibrationReport, ClassReport, Confusion, MeasuredMetric, ProbabilityReport } from './evaluation.js';
+import type { Calibration, ModelOutputs } from './model.js';
 import { onRows } from './resample.js';
 import { classificationMetrics, type MetricName, regressionMetrics } from './pipeline.js';
 
@@ -112,6 +114,19 @@ export function measureOne(name: MetricName, answers: Answers, seed: number, rep
   const statistic = onRows(name, answers);
   const interval = bootstrapInterval({ n, statistic, seed, repetitions: drawsFor(n, repetitions) });
   return { value, lo: finite(interval?.lo ?? NaN), hi: finite(interval?.hi ?? NaN), n, method: 'bootstrap' };
+}
+
+/** How well the probabilities keep their word, at `temperature` and without it; null for a regression. */
+export function calibrationReport(answers: Answers, calibration: Calibration | null): CalibrationReport | null {
+  if (answers.task === 'regression' || calibration === null) return null;
+  const { truth, probabilities, classes } = answers;
+  const reportOf = (given: Float64Array): ProbabilityReport => ({
+    logLoss: finite(logLoss(truth, given, classes.length)),
+    ece: finite(expectedCalibrationError(truth, given, classes.length)),
+    brier: finite(brierScore(truth, given, classes.length)),
+  });
+  const before = withoutTemperature(probabilities, classes.length, calibration.temperature);
+  return { ...calibration, before: reportOf(before), after: reportOf(probabilities) };
 }
 
 export function confusionOf({ task, truth, predicted, classes }: Answers): Confusion | null {

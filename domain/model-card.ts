@@ -1,5 +1,5 @@
 // The model card of a version: generated text for people (Mitchell et al. 2019, "Model Cards for Model Reporting").
-import type { Evaluation, MeasuredMetrics } from './evaluation.js';
+import type { CalibrationReport, Evaluation, MeasuredMetrics, ProbabilityReport } from './evaluation.js';
 import type { Json } from './json.js';
 import type { RunContext, Verdict } from './run.js';
 
@@ -11,6 +11,9 @@ export interface ModelCardInput {
   evaluation: Evaluation;
   verdict: Verdict;
 }
+
+/** Columns in the list of what matters. */
+const toldColumns = 20;
 
 const number = (value: number | null): string => (value === null ? 'none' : String(Number(value.toPrecision(4))));
 
@@ -39,6 +42,19 @@ function facts(values: Json | undefined): string[] {
   ];
 }
 
+function calibrationLines(calibration: CalibrationReport | null): string[] {
+  if (calibration === null) return ['none', ''];
+  const { temperature, rows, reason, before, after } = calibration;
+  const fitted = reason === null ? `from ${rows} validation rows` : `not fitted: ${reason}`;
+  const line = ({ logLoss, ece, brier }: ProbabilityReport) =>
+    `${number(logLoss)} | ${number(ece)} | ${number(brier)} |`;
+  return [
+    `Temperature ${number(temperature)}, ${fitted}.`,
+    '',
+    ...table(['', 'log loss', 'ECE', 'Brier score'], [`| without | ${line(before)}`, `| with | ${line(after)}`]),
+  ];
+}
+
 /** Markdown. Depends on nothing but its input. */
 export function modelCard({ context, digest, details, evaluation, verdict }: ModelCardInput): string {
   const slices = evaluation.slices.map((slice) => {
@@ -49,6 +65,10 @@ export function modelCard({ context, digest, details, evaluation, verdict }: Mod
     (report) =>
       `| ${cell(report.label)} | ${number(report.precision)} | ${number(report.recall)} | ${number(report.f1)} | ${report.support} |`,
   );
+  const { calibration, importance } = evaluation;
+  const columns = importance.columns
+    .slice(0, toldColumns)
+    .map(({ column, mean, sd }) => `| ${cell(column)} | ${number(mean)} | ${number(sd)} |`);
   return [
     `# ${context.pipeline}, candidate of run ${context.number}`,
     '',
@@ -66,6 +86,12 @@ export function modelCard({ context, digest, details, evaluation, verdict }: Mod
     ...table(['class', 'precision', 'recall', 'F1', 'n'], classes),
     '### Per slice',
     ...table(['slice', 'n', 'metrics'], slices),
+    '### Probabilities',
+    ...calibrationLines(calibration),
+    '### Which columns matter',
+    `How much worse ${importance.metric} gets when a column's values change places, on ${importance.rows} rows, ${importance.repeats} times each.`,
+    '',
+    ...table(['column', 'loss', 'spread'], columns),
     '## What it was made of',
     ...facts(details['data']),
     '## How it was made',

@@ -133,6 +133,14 @@ export function pickInputs(inputs: ModelInputs, signature: Signature, rows: read
   return { rows: rows.length, num, cat: cells(inputs.cat, signature.cat.length), ...text };
 }
 
+/** What a classifier's logits are divided by before they become probabilities, from `rows` of the validation part. */
+export interface Calibration {
+  temperature: number;
+  rows: number;
+  /** Why nothing was fitted and the temperature is 1; else null. */
+  reason: string | null;
+}
+
 export interface ModelOutputs {
   /** Classification. */
   label?: string[];

@@ -45,7 +45,7 @@ export const stepReads = {
   evaluate: {
     document: ['dataset', 'gate', 'evaluation', 'serving', 'trainers'],
     trainer: false,
-    inputs: { ...labelled, split: ['split'], package: ['variants', 'signature'] },
+    inputs: { ...labelled, split: ['split'], package: ['variants', 'signature', 'calibration'] },
   },
 } as const satisfies Record<string, Reads>;
 

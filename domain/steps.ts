@@ -3,7 +3,7 @@ import type { Digest } from './artifact.js';
 import type { SplitPart, Watermark } from './dataset.js';
 import { Failure } from './failures.js';
 import type { BatchCounts } from './labeling.js';
-import type { MatrixRef } from './model.js';
+import type { Calibration, MatrixRef } from './model.js';
 import type { StepInput, StepResultBase, Verdict } from './run.js';
 import type { Variant, VariantBytes, VariantReport } from './variant.js';
 
@@ -90,6 +90,8 @@ export interface PackageResult extends StepResultBase {
   /** float32 first; int8 where the document asks for it and the trainer has it. */
   variants: VariantBytes[];
   signature: Digest;
+  /** Null for a regression. */
+  calibration: Calibration | null;
 }
 
 export interface EvaluateResult extends StepResultBase {

@@ -13,6 +13,7 @@ import type { EvaluateResult, PackageResult } from '../../domain/steps.js';
 import { type DroppedVariant, variantRule, type VariantReport } from '../../domain/variant.js';
 import { type PureWork, seenBy } from '../reuse.js';
 import { currentStep, keeping } from '../step.js';
+import { importance } from './importance.js';
 import type { ModelDeps } from './package.js';
 import { choose, report } from './report.js';
 import { type Holdout, readHoldout, score, scoredModel } from './score.js';
@@ -68,7 +69,16 @@ async function evaluate(deps: ModelDeps, whole: StepInput): Promise<EvaluateResu
   };
   const judged = judgeForms(document, best, champion);
   const { answers } = judged.form;
-  const evaluation = await report(document, { ...judged, answers, slices: holdout.slices, champion, reports });
+  const { signature, inputs, result } = best;
+  const measured = await importance({
+    ...{ metric: document.gate.metric, inputs, ...scale },
+    model: await scoredModel(deps, { ...judged.form, signature }),
+    score: (asked, rows) => score(deps, asked, rows),
+    signal: step.signal,
+  });
+  const found = { ...judged, answers, slices: holdout.slices, champion, reports };
+  const more = { calibration: result.calibration, importance: measured };
+  const evaluation = await report(document, { ...found, ...more });
   const metrics = metricsOf(answers);
   const stored = await keeping(deps, 'evaluation').putJson(evaluation);
   const finite = Object.fromEntries(Object.entries(metrics).filter(([, value]) => Number.isFinite(value)));

@@ -18,6 +18,8 @@ import {
 } from '../../domain/steps.js';
 import type { Variant, VariantBytes } from '../../domain/variant.js';
 import { int8Model, oneFileModel } from '../../ml/export/one-file.js';
+import { calibrationOf } from '../../ml/trainers/calibrate.js';
+import { decodeCheckpoint } from '../../ml/trainers/checkpoint.js';
 import { seenBy } from '../reuse.js';
 import { keeping } from '../step.js';
 
@@ -50,6 +52,7 @@ export async function packageModel(deps: ModelDeps, whole: StepInput): Promise<P
     summary: `${sizes.join(', ')}, ${inputs.rows} golden rows`,
     variants,
     signature: signature.digest,
+    calibration: calibrationOf(decodeCheckpoint(state).snapshot),
   };
 }
 

@@ -25,6 +25,9 @@ import { runtimeVersion } from '../../ml/provider.js';
 import { currentStep, keeping } from '../step.js';
 import type { ModelDeps } from './package.js';
 
+/** The most important columns that a version tells; all of them are in its evaluation. */
+const toldColumns = 50;
+
 interface VersionFile {
   path: string;
   digest: Digest;
@@ -48,7 +51,7 @@ export async function register(deps: ModelDeps, input: StepInput): Promise<Regis
   const files = await versionFiles(deps, input, evaluated, trained);
   const digest = versionDigest(files);
   const evaluation = await deps.artifacts.readJson<Evaluation>(evaluated.evaluation);
-  const details = await eightKinds(input, specification, trained);
+  const details = await eightKinds(input, specification, { trained, evaluation });
   const card = await keeping(deps, 'card').putBytes(
     Buffer.from(modelCard({ context: input.context, digest, details, evaluation, verdict: evaluated.verdict })),
     mediaTypes.markdown,
@@ -120,7 +123,7 @@ async function gitCommit(): Promise<string | null> {
 async function eightKinds(
   input: StepInput,
   specification: Awaited<ReturnType<typeof runSpecification>>,
-  trained: TrainResult,
+  { trained, evaluation }: { trained: TrainResult; evaluation: Evaluation },
 ): Promise<{ [key: string]: Json }> {
   const { document, documentDigest } = specification;
   const evaluated = input.inputs['evaluate'] as unknown as EvaluateResult;
@@ -155,7 +158,11 @@ async function eightKinds(
       searchSpace: null,
       trials: document.trainers.length,
     },
-    experiment: { evaluation: evaluated.evaluation },
+    experiment: {
+      evaluation: evaluated.evaluation,
+      calibration: evaluation.calibration as unknown as Json,
+      importance: { ...evaluation.importance, columns: evaluation.importance.columns.slice(0, toldColumns) },
+    },
     tags: { pipeline: document.name, metric: document.gate.metric },
   };
 }

@@ -5,11 +5,13 @@ import type {
   CandidateReport,
   ChampionComparison,
   Evaluation,
+  Importance,
   MeasuredMetrics,
   SliceReport,
 } from '../../domain/evaluation.js';
 import {
   type Answers,
+  calibrationReport,
   classReports,
   compareAnswers,
   confusionOf,
@@ -19,6 +21,7 @@ import {
   rowsOf,
 } from '../../domain/measure.js';
 import { metricRules } from '../../domain/metric.js';
+import type { Calibration } from '../../domain/model.js';
 import type { PartsRead } from '../../domain/reuse.js';
 import type { Verdict } from '../../domain/run.js';
 import type { DroppedVariant, Variant, VariantReport } from '../../domain/variant.js';
@@ -106,6 +109,8 @@ interface Found {
   slices: Record<string, string[]>;
   champion: { version: number; answers: Answers } | null;
   reports: CandidateReport[];
+  calibration: Calibration | null;
+  importance: Importance;
 }
 
 export async function report({ gate, dataset }: PartsRead<'evaluate'>, found: Found): Promise<Evaluation> {
@@ -124,6 +129,8 @@ export async function report({ gate, dataset }: PartsRead<'evaluate'>, found: Fo
     candidates: found.reports,
     variants: found.variants.map(({ variant, sizeBytes, agreement }) => ({ variant, sizeBytes, agreement })),
     served: form.variant,
+    calibration: calibrationReport(answers, found.calibration),
+    importance: found.importance,
     ...{ dropped, verdict, seed },
   };
 }

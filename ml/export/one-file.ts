@@ -6,6 +6,7 @@ import type { TrainerParams } from '../../domain/trainers.js';
 import { featureWidth } from '../features/columns.js';
 import { emitFeatures } from '../features/graph.js';
 import { Graph, modelBytes } from '../onnx/graph.js';
+import { calibrationOf } from '../trainers/calibrate.js';
 import { decodeCheckpoint } from '../trainers/checkpoint.js';
 import { trainers } from '../trainers/index.js';
 import type { Shape } from '../trainers/trainer.js';
@@ -45,7 +46,9 @@ function emitHead(graph: Graph, x: string, snapshot: Snapshot, info: ModelInfo &
     graph.output(graph.op('Reshape', [output, graph.ints([-1])], {}, 'value'), 'float', ['N']);
     return;
   }
-  const probabilities = graph.op('Softmax', [output], { axis: -1 }, 'probabilities');
+  const temperature = calibrationOf(snapshot)?.temperature ?? 1;
+  const logits = temperature === 1 ? output : graph.op('Div', [output, graph.scalar('float', temperature)]);
+  const probabilities = graph.op('Softmax', [logits], { axis: -1 }, 'probabilities');
   const best = graph.op('ArgMax', [probabilities], { axis: 1, keepdims: 0 });
   const keys = classes.map((_, i) => i);
   const names = { keys_int64s: keys, values_strings: classes, default_string: '' };

@@ -1,6 +1,7 @@
 // All trainers by type. A new one is a line here, its table in domain/trainers.ts, and a file like linear.ts.
 import type { TrainerType, TrainSpec } from '../../domain/model.js';
 import { Failure } from '../../domain/failures.js';
+import { calibrated } from './calibrate.js';
 import { linear } from './linear.js';
 import { mlp } from './mlp.js';
 import type { FitHooks, FitResult, Start, TrainData, Trainer } from './trainer.js';
@@ -16,7 +17,7 @@ function checkData(spec: TrainSpec, { train, validation }: TrainData): void {
   if (train.rows !== spec.rows) throw new Failure('ArtifactCorrupt', `${train.rows} rows, expected ${spec.rows}`);
 }
 
-/** Trains as `spec` says (`Trainer.fit`). Without hooks it runs to the end in silence. */
+/** Trains as `spec` says (`Trainer.fit`), and calibrates at the end. Without hooks it runs to the end in silence. */
 export async function fit(
   spec: TrainSpec,
   data: TrainData,
@@ -25,5 +26,8 @@ export async function fit(
 ): Promise<FitResult> {
   checkData(spec, data);
   const { started = () => undefined, after = () => Promise.resolve(true) } = hooks;
-  return trainers[spec.trainer].fit(spec, data, start, { started, after });
+  const trainer = trainers[spec.trainer];
+  const result = await trainer.fit(spec, data, start, { started, after });
+  if (!result.finished) return result;
+  return { ...result, snapshot: await calibrated(trainer, spec, data.validation, result.snapshot) };
 }

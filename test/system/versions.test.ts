@@ -40,6 +40,8 @@ function rollback(name: string): Promise<{ champion: number }> {
 interface Evaluated {
   champion: { version: number } | null;
   candidates: { chosen: boolean; reason: string; trainer: string }[];
+  calibration: { temperature: number; after: { logLoss: number } };
+  importance: { columns: { column: string; mean: number }[] };
 }
 
 async function evaluation(run: string): Promise<Evaluated> {
@@ -107,6 +109,16 @@ describe.concurrent('champions', { timeout: 120_000 }, () => {
     const { candidates } = await evaluation(run);
     expect(candidates.map(({ chosen }) => chosen)).toEqual([false, true]);
     for (const { reason } of candidates) expect(reason).toContain('logLoss');
+    const { calibration, importance } = await evaluation(run);
+    expect(calibration.temperature).toBeGreaterThan(0);
+    expect(calibration.after.logLoss).toBe((await view(system, run)).metrics['logLoss']);
+    expect(importance).toMatchObject({ metric: 'logLoss', repeats: 5, unmeasured: 0, columns: [{ column: 'x' }, {}] });
+    const version = await must<{ details: { experiment: Evaluated } }>(
+      system,
+      'GET',
+      '/api/v1/models/several/versions/1',
+    );
+    expect(version.details.experiment).toMatchObject({ calibration, importance });
   });
 
   test('a gate that does not pass rejects, with its reasons', async () => {
