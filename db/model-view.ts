@@ -82,6 +82,8 @@ export interface ModelVersionView {
     datasetVersions: { id: Digest; version: number; rows: number; run: string; parents: Digest[] }[];
     labelCounts: Record<LabelSource, number>;
     annotators: string[];
+    /** The version whose training state this one's training began with. */
+    warmStart: { version: number; state: Digest } | null;
   };
 }
 
@@ -91,6 +93,7 @@ interface StoredVersion extends Omit<ModelVersionView, 'lineage' | 'variants'> {
   datasetVersion: Digest;
   labelCounts: Record<LabelSource, number>;
   annotators: string[];
+  warmStart: ModelVersionView['lineage']['warmStart'];
 }
 
 /** One version with everything that is known about it. @throws Failure `NotFound` */
@@ -103,6 +106,7 @@ export async function modelVersionView(
   const found = await row<StoredVersion>(
     tx,
     sql`select m.name as model, v.version, v.run, v.digest, v.created_at as "createdAt", v.metrics, v.card, v.details, v.variants,
+        nullif(v.details #> '{code,warmStart}', 'null') as "warmStart",
         v.served as "servedVariant",
         v.dataset, v.dataset_version as "datasetVersion", d.label_counts as "labelCounts", d.annotators,
         (select coalesce(jsonb_agg(jsonb_build_object('path', f.path, 'digest', f.digest, 'sizeBytes', f.size_bytes,
@@ -113,7 +117,7 @@ export async function modelVersionView(
       where m.project = ${project} and m.name = ${name} and v.version = ${version}`,
   );
   if (found === null) throw new Failure('NotFound', `the model ${name} has no version ${version}`);
-  const { dataset, datasetVersion, labelCounts, annotators, variants, ...rest } = found;
+  const { dataset, datasetVersion, labelCounts, annotators, warmStart, variants, ...rest } = found;
   const datasetVersions = await ancestors(tx, dataset, datasetVersion);
   return {
     ...rest,
@@ -122,7 +126,7 @@ export async function modelVersionView(
       ...{ name, file: variantFiles[name].model, sha256: model, served: name === rest.servedVariant },
       ...measured,
     })),
-    lineage: { datasetVersions, labelCounts, annotators },
+    lineage: { datasetVersions, labelCounts, annotators, warmStart: warmStart ?? null },
   };
 }
 

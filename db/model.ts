@@ -28,8 +28,12 @@ export interface Champion {
   modelFile: Digest;
   golden: Digest;
   features: Digest;
+  /** Training state; null where it was not made by training. */
+  state: Digest | null;
   run: string;
   datasetVersion: Digest;
+  /** The eight kinds. */
+  details: Json;
 }
 
 /** The path of a file of the variant that `v` serves. */
@@ -39,13 +43,15 @@ const servedPath = (file: 'model' | 'golden') =>
     sql` `,
   )} end`;
 
-const championOf = sql`select v.version, v.digest, v.run, v.served, v.dataset_version as "datasetVersion",
+const championOf = sql`select v.version, v.digest, v.run, v.served, v.dataset_version as "datasetVersion", v.details,
     (select digest from model_file f
       where f.model = v.model and f.version = v.version and path = ${servedPath('model')}) as "modelFile",
     (select digest from model_file f
       where f.model = v.model and f.version = v.version and path = ${servedPath('golden')}) as golden,
     (select digest from model_file f where f.model = v.model and f.version = v.version and path = 'features.json')
-      as features
+      as features,
+    (select digest from model_file f where f.model = v.model and f.version = v.version and path = 'checkpoint.state')
+      as state
   from alias a join model_version v on v.model = a.model and v.version = a.version
     join model m on m.id = a.model
   where a.name = 'champion'`;

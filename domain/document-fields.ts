@@ -9,7 +9,7 @@ import { trainerTypes, type TrainerType } from './model.js';
 import { nearestWord } from './nearest.js';
 import { classificationMetrics, regressionMetrics } from './pipeline.js';
 import type { Expectation, PipelineDocument, SplitBy, TrainerSpecification } from './pipeline.js';
-import { trainerParameters, type TrainerParameter, type TrainerValue } from './trainers.js';
+import { trainerParameters, type TrainerParameter, type TrainerValue, warmTrainers } from './trainers.js';
 import { servingChoices, type Serving } from './variant.js';
 
 /** As read: every field checked by itself; what depends on two fields is still to do (`document.ts`). */
@@ -155,6 +155,7 @@ const trainerObject = f.object<{
   params: unknown;
   seed: number;
   pool: TrainerSpecification['pool'];
+  warmStart: 'champion' | null;
 }>({
   type: f.required(f.choice(trainerTypes, ['trees', 'command', 'text', 'cnn']), trainerTypes.join(', ')),
   params: f.optional<unknown>(
@@ -163,13 +164,19 @@ const trainerObject = f.object<{
   ),
   seed: f.optional(seed, () => 1),
   pool: f.optional(f.choice(['auto', 'cpu', 'gpu'] as const), () => 'auto' as const),
+  warmStart: f.optional<'champion', null>(f.choice(['champion'] as const), () => null),
 });
 
 const trainer: f.Read<TrainerSpecification> = (value, path, faults) => {
   const read = trainerObject(value, path, faults);
   if (!read || read.type === undefined) return undefined;
   const params = readParams(read.type, read.params, f.joinPath(path, 'params'), faults);
-  return params && { type: read.type, params, seed: read.seed, pool: read.pool };
+  const { type, warmStart } = read;
+  if (warmStart && !warmTrainers.includes(type)) {
+    const allowed = `none: ${type} begins at zero; ${warmTrainers.join(', ')} can go on from a version`;
+    return f.addFault(faults, f.joinPath(path, 'warmStart'), { found: warmStart, allowed });
+  }
+  return params && { type, params, seed: read.seed, pool: read.pool, ...(warmStart && { warmStart }) };
 };
 
 const trainerList = f.list(trainer, { min: 1, max: 8, what: 'trainers' });

@@ -212,7 +212,8 @@ export interface TrainSpec {
   outputs: number;
   /** Paths of the validation part, of the same width; null where the split has none. */
   validation: { rows: number; x: string; y: string } | null;
-  paths: { x: string; y: string; checkpoint: string | null; out: string };
+  /** `warm`: training state of a version to begin with; a checkpoint goes before it. */
+  paths: { x: string; y: string; checkpoint: string | null; warm?: string; out: string };
   provider: Provider;
   threads: number;
   /** K: optimiser steps in one session.run. */

@@ -27,6 +27,8 @@ export interface TrainerSpecification {
   seed: number;
   /** `auto` goes to `gpu` when FLOPs per step make it pay. */
   pool: 'auto' | 'cpu' | 'gpu';
+  /** Begins with what this version has learnt, where it fits. */
+  warmStart?: 'champion';
 }
 
 export type SplitBy = { kind: 'key' } | { kind: 'group'; column: string } | { kind: 'time'; column: string };

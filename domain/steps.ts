@@ -84,6 +84,8 @@ export interface TrainResult extends StepResultBase {
   threads: number;
   seconds: number;
   resumedFromStep: number;
+  /** The version whose training state it began with; absent: it began at zero. */
+  warm?: { version: number; state: Digest };
 }
 
 export interface PackageResult extends StepResultBase {

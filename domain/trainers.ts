@@ -21,6 +21,9 @@ export const trainerParameters: Record<TrainerType, Record<string, TrainerParame
   mlp: mlpParameters,
 };
 
+/** Those that can begin with what an earlier version has learnt (`warmStart`). */
+export const warmTrainers: readonly TrainerType[] = ['linear', 'mlp'];
+
 /** A fault of one parameter: `path` is its name. */
 export interface TrainerParamFault {
   path: string;

@@ -8,7 +8,7 @@ import { dieWithParent } from '../adapters/fork.js';
 import { Failure, isDiskFull } from '../domain/failures.js';
 import type { Progress, Snapshot, TrainerMessage, TrainSpec } from '../domain/model.js';
 import type { TrainerControl } from '../domain/trainers.js';
-import { encodeCheckpoint, resumeFrom, writeDurably } from '../ml/trainers/checkpoint.js';
+import { decodeCheckpoint, encodeCheckpoint, resumeFrom, writeDurably } from '../ml/trainers/checkpoint.js';
 import { fit } from '../ml/trainers/index.js';
 import { fileRows } from '../ml/trainers/rows.js';
 import type { FitHooks, Start } from '../ml/trainers/trainer.js';
@@ -87,8 +87,9 @@ function createWatch(spec: TrainSpec, holdAt: string | null): FitHooks['after'] 
 }
 
 async function startOf(spec: TrainSpec): Promise<Start> {
-  const { checkpoint } = spec.paths;
-  return checkpoint === null ? {} : { resume: resumeFrom(spec, await readFile(checkpoint)) };
+  const { checkpoint, warm } = spec.paths;
+  if (checkpoint !== null) return { resume: resumeFrom(spec, await readFile(checkpoint)) };
+  return warm === undefined ? {} : { warm: decodeCheckpoint(await readFile(warm)).snapshot };
 }
 
 async function train(specPath: string): Promise<void> {

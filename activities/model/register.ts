@@ -150,6 +150,7 @@ async function eightKinds(
       run: input.context.run,
       seed: trainer?.seed ?? null,
       parameters: (trainer?.params ?? {}) as Json,
+      warmStart: trained.warm ?? null,
       split: {
         ...document.split,
         by: document.split.by as unknown as Json,

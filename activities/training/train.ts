@@ -8,11 +8,11 @@ import { runTrainer, type TrainerRun } from '../../adapters/child.js';
 import { inScratchFolder } from '../../adapters/scratch.js';
 import { inTransaction } from '../../db/client.js';
 import { copyMetrics } from '../../db/metric.js';
-import { pinRun } from '../../db/run.js';
+import { pinRun, runSpecification } from '../../db/run.js';
 import { setStepProgress } from '../../db/step.js';
 import { type Digest, mediaTypes } from '../../domain/artifact.js';
 import { Failure } from '../../domain/failures.js';
-import { canonicalJson } from '../../domain/json.js';
+import { canonicalJson, type Json } from '../../domain/json.js';
 import type { Provider, TrainSpec } from '../../domain/model.js';
 import type { StepInput } from '../../domain/run.js';
 import type { FeaturizeResult, TrainResult } from '../../domain/steps.js';
@@ -22,6 +22,7 @@ import { type ReuseDeps, reusing, seenBy } from '../reuse.js';
 import { currentStep, keeping, type Step } from '../step.js';
 import { type Curve, lossCurve } from './curve.js';
 import { type Checkpoint, type Found, resumePoint } from './resume.js';
+import { championPin, type WarmPin, type WarmStart, warmStart } from './warm.js';
 
 /** Where this worker trains. `note` says why, for the log, the run and the UI. */
 export interface Device {
@@ -55,7 +56,12 @@ export async function train(deps: TrainDeps, input: StepInput): Promise<TrainRes
   });
 }
 
-async function trainNow(deps: TrainDeps, input: StepInput, spec: TrainSpec, where: Placed): Promise<TrainResult> {
+async function trainNow(
+  deps: TrainDeps,
+  input: StepInput,
+  spec: TrainSpec,
+  where: Placed & { warm: WarmStart['from'] },
+): Promise<TrainResult> {
   const step = currentStep();
   const startedAt = performance.now();
   const { device, note, from } = await startingPoint(deps, spec, where);
@@ -79,6 +85,7 @@ async function trainNow(deps: TrainDeps, input: StepInput, spec: TrainSpec, wher
       threads: device.threads,
       seconds,
       resumedFromStep: from?.step ?? 0,
+      ...(where.warm && { warm: where.warm }),
     };
   });
 }
@@ -110,13 +117,14 @@ async function makeSpec(deps: TrainDeps, whole: StepInput): Promise<TrainSpec> {
 }
 
 /** Everything that the final bytes depend on (architecture, rule 9), and no time, name, number or path. */
-function inputsDigest(spec: TrainSpec, input: StepInput): Digest {
+function inputsDigest(spec: TrainSpec, input: StepInput, warm: WarmStart['from']): Digest {
   const { train: matrix, validation } = input.inputs['featurize'] as unknown as FeaturizeResult;
   const { trainer, task, params, seed, rows, width, outputs, provider, threads } = spec;
   const facts = {
     ...{ trainer, task, params, seed, rows, width, outputs, provider, threads },
     x: matrix.x,
     y: matrix.y,
+    ...(warm && { warm: warm.state }),
     validation: validation && { x: validation.x, y: validation.y },
     // one provider computes other bits on another kind of machine
     cpu: process.arch,
@@ -131,6 +139,8 @@ interface Pins {
   threads: number;
   onnxruntime: string;
   cpu: string;
+  /** Where a trainer of the document starts warm: the champion, or null. */
+  champion?: WarmPin | null;
 }
 
 interface Placed {
@@ -141,13 +151,22 @@ interface Placed {
   others: string | null;
 }
 
-/** Fills in what the device decides of the spec. */
-async function place(deps: TrainDeps, input: StepInput, spec: TrainSpec): Promise<Placed> {
-  const placed = await pinDevice(deps, input, spec);
+/** Fills in what the device and a warm start decide of the spec. */
+async function place(
+  deps: TrainDeps,
+  input: StepInput,
+  spec: TrainSpec,
+): Promise<Placed & { warm: WarmStart['from'] }> {
+  const pins = await pinned(deps, input);
+  const placed = placeOn(deps, input, spec, pins);
   spec.provider = placed.device.provider;
   spec.threads = placed.device.threads;
-  spec.inputsDigest = inputsDigest(spec, input);
-  return placed;
+  const { trainer } = await seenBy(deps.db, 'train', input);
+  const { features } = input.inputs['featurize'] as unknown as FeaturizeResult;
+  const warm = trainer?.warmStart ? await warmStart(deps, spec, pins.champion ?? null, features) : null;
+  if (warm?.path != null) spec.paths.warm = warm.path;
+  spec.inputsDigest = inputsDigest(spec, input, warm?.from ?? null);
+  return { ...placed, note: `${placed.note}${warm?.note ?? ''}`, warm: warm?.from ?? null };
 }
 
 interface Start {
@@ -163,25 +182,34 @@ async function startingPoint(deps: TrainDeps, spec: TrainSpec, { device, note, o
   return { device, from, note: from || why === null ? note : `${note} (from zero: ${why})` };
 }
 
-/** The first attempt pins provider, threads and versions; a worker that cannot match them says so in `others`. */
-async function pinDevice(deps: TrainDeps, input: StepInput, spec: TrainSpec): Promise<Placed> {
-  const { device } = deps;
-  const mine: Pins = {
-    provider: device.provider,
-    threads: device.threads,
-    onnxruntime: runtimeVersion,
-    cpu: process.arch,
-  };
+const machine = ({ device }: TrainDeps): Omit<Pins, 'champion'> => ({
+  provider: device.provider,
+  threads: device.threads,
+  onnxruntime: runtimeVersion,
+  cpu: process.arch,
+});
+
+/** The first attempt pins provider, threads and versions, and the champion where some trainer starts warm. */
+async function pinned(deps: TrainDeps, input: StepInput): Promise<Pins> {
   const step = currentStep();
-  const pins = (await inTransaction(deps.db, async (tx) => {
+  return inTransaction(deps.db, async (tx) => {
     await step.guard(tx);
-    return pinRun(tx, input.context.run, { ...mine });
-  })) as unknown as Pins;
+    const { document, model } = await runSpecification(tx, input.context.run);
+    const warm = document.trainers.some((trainer) => trainer.warmStart === 'champion');
+    const mine = { ...machine(deps), ...(warm && { champion: await championPin(tx, model) }) };
+    return (await pinRun(tx, input.context.run, mine as unknown as Json)) as unknown as Pins;
+  });
+}
+
+/** A worker that cannot match what was pinned says so in `others`. */
+function placeOn(deps: TrainDeps, input: StepInput, spec: TrainSpec, { champion: _, ...pins }: Pins): Placed {
+  const { device } = deps;
+  const mine = machine(deps);
   const note = device.note === '' ? '' : ` (${device.note})`;
-  if (canonicalJson(pins) === canonicalJson(mine)) return { device, note, others: null };
+  if (canonicalJson({ ...pins }) === canonicalJson({ ...mine })) return { device, note, others: null };
   if (pins.provider === 'cpu' && pins.onnxruntime === mine.onnxruntime && pins.cpu === mine.cpu) {
-    const pinned = { ...device, provider: 'cpu' as const, threads: pins.threads };
-    return { device: pinned, note: `${note} (as the first attempt)`, others: null };
+    const same = { ...device, provider: 'cpu' as const, threads: pins.threads };
+    return { device: same, note: `${note} (as the first attempt)`, others: null };
   }
   deps.log.warn({ run: input.context.run, pins, mine, trainer: spec.trainer }, 'train.other-machine');
   const others = `the first attempt ran on ${pins.provider} with onnxruntime ${pins.onnxruntime}`;

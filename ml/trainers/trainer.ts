@@ -63,6 +63,8 @@ export interface Trainer {
    * CheckpointMismatch (a state of another size).
    */
   fit(spec: TrainSpec, data: TrainData, start: Start, hooks: FitHooks): Promise<FitResult>;
+  /** Names and dimensions of what is learnt: a state with equal ones can be begun with. Absent: none can. */
+  sizes?(shape: Shape): string;
   /**
    * Writes the nodes from `x` float32 [N, width] to logits [N, outputs], or to values [N, 1] in the target's unit.
    * Throws ModelInvalid when the snapshot does not fit the shape.

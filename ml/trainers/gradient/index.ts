@@ -30,6 +30,7 @@ export function gradientTrainer(type: TrainerType, version: string, model: Gradi
   return {
     ...{ type, version, parameters: trainerParameters[type] },
     fit: (spec, data, start, hooks) => fitGradient(model, spec, data, { start, hooks }),
+    sizes: (shape) => JSON.stringify(model.layout(shape).map(({ name, dims }) => [name, dims])),
     emit: (graph, x, snapshot, shape) => {
       const state = stateOf(snapshot);
       const tape = new Tape(graph);
