@@ -27,6 +27,20 @@ const stepSchema = z.looseObject({
     .nullable()
     .openapi({ description: 'The run that its result was taken from; null: computed in this run' }),
 });
+const checkSchema = z.looseObject({
+  name: z.string(),
+  kind: z.string(),
+  passed: z.boolean(),
+  measured: z.number().nullable(),
+  bound: z.string(),
+  reason: z.string(),
+  parts: z.array(z.looseObject({ of: z.string(), value: z.number().nullable(), n: z.int() })),
+});
+const verdictSchema = z.looseObject({
+  passed: z.boolean(),
+  reasons: z.array(z.string()),
+  checks: z.array(checkSchema).optional(),
+});
 const runSchema = z
   .looseObject({
     id: z.string(),
@@ -39,7 +53,7 @@ const runSchema = z
       .nullable(),
     steps: z.array(stepSchema),
     metrics: z.record(z.string(), z.number()).openapi({ description: 'On the holdout' }),
-    verdict: z.looseObject({ passed: z.boolean(), reasons: z.array(z.string()) }).nullable(),
+    verdict: verdictSchema.nullable(),
     modelVersion: z.int().nullable(),
     failure: z
       .looseObject({ type: z.string(), title: z.string(), detail: z.string(), step: z.string().nullable() })

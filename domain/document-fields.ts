@@ -1,6 +1,7 @@
 // The fields of a pipeline document (docs/pipeline.md) as one table: names, ranges, defaults, and the words that are not built yet.
 import { cronAliases, cronFault } from './cron.js';
 import { tasks } from './dataset.js';
+import { readChecks, type ReadCheck } from './document-checks.js';
 import { features, noFeatures, type WrittenFeatures } from './document-features.js';
 import type { FieldFault } from './failures.js';
 import * as f from './fields.js';
@@ -13,8 +14,9 @@ import { trainerParameters, type TrainerParameter, type TrainerValue, warmTraine
 import { servingChoices, type Serving } from './variant.js';
 
 /** As read: every field checked by itself; what depends on two fields is still to do (`document.ts`). */
-export type ReadDocument = Omit<PipelineDocument, 'labeling' | 'features'> & {
+export type ReadDocument = Omit<PipelineDocument, 'labeling' | 'features' | 'gate'> & {
   features: WrittenFeatures;
+  gate: Omit<PipelineDocument['gate'], 'checks'> & { checks: ReadCheck[] };
   labeling: (Omit<NonNullable<PipelineDocument['labeling']>, 'strategy'> & { strategy: Strategy | null }) | null;
 };
 
@@ -186,7 +188,7 @@ const trainers: f.Read<TrainerSpecification[]> = (value, path, faults) => {
   return one && [one];
 };
 
-const gate = f.object<PipelineDocument['gate']>({
+const gate = f.object<ReadDocument['gate']>({
   metric: f.required(f.choice(metrics), metrics.join(', ')),
   min: f.optional<number, null>(f.number(), () => null),
   max: f.optional<number, null>(f.number(), () => null),
@@ -194,6 +196,7 @@ const gate = f.object<PipelineDocument['gate']>({
     f.object({ notWorseBy: f.optional(f.number({ min: 0 }), () => 0) }),
     () => null,
   ),
+  checks: f.optional(readChecks, () => []),
 });
 
 const quorum: f.Read<number> = (value, path, faults) => {

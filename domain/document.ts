@@ -1,5 +1,6 @@
 // A pipeline document from JSON (docs/pipeline.md): all faults at once, or the document with every default filled in.
 // The fields themselves are one table in document-fields.ts; here is what depends on two of them, and a run's overrides.
+import { checkFaults, resolvedChecks, type ReadCheck } from './document-checks.js';
 import { checkTreatments, type WrittenFeatures } from './document-features.js';
 import { readDocument, type ReadDocument } from './document-fields.js';
 import type { FieldFault } from './failures.js';
@@ -125,6 +126,11 @@ const checkTreated: Check = ({ features, trainers }, faults) => {
   checkTreatments((features ?? {}) as Partial<WrittenFeatures>, types, faults);
 };
 
+const checkChecks: Check = ({ dataset, gate }, faults) => {
+  const { task, key, label } = dataset ?? {};
+  checkFaults((gate?.checks ?? []) as (ReadCheck | undefined)[], { task, key, label }, faults);
+};
+
 const checks: Check[] = [
   checkMetric,
   checkBounds,
@@ -134,6 +140,7 @@ const checks: Check[] = [
   checkSplit,
   checkStrategy,
   checkServing,
+  checkChecks,
 ];
 
 /** Never throws. Faults come in the order of the table, the ones between fields last; the same input gives the same answer. */
@@ -151,6 +158,7 @@ export function parsePipeline(value: unknown): ParsedPipeline {
       ...read,
       features: { include, exclude, types, ...filledTreatments(written, trainerTypes) },
       split: { ...read.split, by: by.kind === 'group' && by.column === read.dataset.key ? { kind: 'key' } : by },
+      gate: { ...read.gate, checks: resolvedChecks(read.gate.checks, read.gate.metric) },
       labeling: read.labeling && { ...read.labeling, strategy },
     },
   };

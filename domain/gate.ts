@@ -1,4 +1,5 @@
 // The gate: whether a candidate is good enough, as a verdict with reasons. A failed gate is a result, never an exception.
+import type { CheckReport } from './check.js';
 import { metricRules } from './metric.js';
 import type { PipelineDocument } from './pipeline.js';
 import type { Verdict } from './run.js';
@@ -10,13 +11,14 @@ export interface Rule {
 }
 
 export interface GateInput {
-  gate: PipelineDocument['gate'];
+  gate: Omit<PipelineDocument['gate'], 'checks'>;
   /** The candidate's metrics on the holdout, by name. */
   metrics: Record<string, number>;
   /** The champion's metrics on the same holdout rows; null where the model has no champion yet. */
   champion: { version: number; metrics: Record<string, number> } | null;
-  /** What was found beside the metric: about variants, about checks. */
+  /** What was found about variants. */
   rules?: Rule[];
+  checks?: CheckReport[];
 }
 
 /** Room for the rounding of `champion - notWorseBy`, which is no difference in quality. */
@@ -57,12 +59,14 @@ function championRule({ gate, metrics, champion }: GateInput, notWorseBy: number
 
 /**
  * Passes only where the metric is finite and every rule of the gate holds: value ≥ min, value ≤ max, and not worse than
- * the champion by more than `notWorseBy` (in units of the metric); the further `rules` hold too. Every rule gives one
+ * the champion by more than `notWorseBy` (in units of the metric); the further `rules` and the checks hold too. Every rule gives one
  * sentence, held or not.
  */
 export function judge(input: GateInput): Verdict {
-  const rules = [...metricRulesOf(input), ...(input.rules ?? [])];
-  return { passed: rules.every(({ passed }) => passed), reasons: rules.map(({ reason }) => reason) };
+  const { checks = [], rules: further = [] } = input;
+  const rules = [...metricRulesOf(input), ...further, ...checks];
+  const verdict = { passed: rules.every(({ passed }) => passed), reasons: rules.map(({ reason }) => reason) };
+  return checks.length === 0 ? verdict : { ...verdict, checks };
 }
 
 function metricRulesOf(input: GateInput): Rule[] {

@@ -61,6 +61,14 @@ export function modelCard({ context, digest, details, evaluation, verdict }: Mod
     const values = Object.entries(slice.metrics).map(([name, { value }]) => `${name} ${number(value)}`);
     return `| ${cell(slice.column)} = ${cell(slice.value)} | ${slice.n} | ${values.join(', ')} |`;
   });
+  const checks = (verdict.checks ?? []).map(
+    ({ name, measured, bound, passed }) =>
+      `| ${cell(name)} | ${number(measured)} | ${cell(bound)} | ${passed ? 'yes' : 'no'} |`,
+  );
+  const variants = evaluation.variants.map(
+    ({ variant, sizeBytes, agreement }) =>
+      `| ${variant}${variant === evaluation.served ? ', served' : ''} | ${sizeBytes} | ${number(agreement)} |`,
+  );
   const classes = evaluation.perClass.map(
     (report) =>
       `| ${cell(report.label)} | ${number(report.precision)} | ${number(report.recall)} | ${number(report.f1)} | ${report.support} |`,
@@ -82,6 +90,9 @@ export function modelCard({ context, digest, details, evaluation, verdict }: Mod
     ...table(['metric', 'value', 'interval', 'n', 'method'], metricRows(evaluation.metrics)),
     `The gate ${verdict.passed ? 'passed' : 'did not pass'}: ${verdict.reasons.join('; ')}.`,
     '',
+    ...(checks.length > 0 ? ['### Checks', ...table(['check', 'measured', 'required', 'passed'], checks)] : []),
+    '### Variants',
+    ...table(['variant', 'bytes', 'agreement with float32'], variants),
     '### Per class',
     ...table(['class', 'precision', 'recall', 'F1', 'n'], classes),
     '### Per slice',

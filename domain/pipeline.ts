@@ -1,4 +1,5 @@
 // The pipeline document (docs/pipeline.md) after parsing: every default filled in, durations in milliseconds.
+import type { Check } from './check.js';
 import type { ColumnType, Task } from './dataset.js';
 import type { FeatureTreatments } from './features.js';
 import type { Strategy } from './labeling.js';
@@ -50,7 +51,13 @@ export interface PipelineDocument {
   split: { holdout: number; validation: number; seed: number; by: SplitBy };
   /** At least one; several are candidates, compared on the same holdout rows. */
   trainers: TrainerSpecification[];
-  gate: { metric: MetricName; min: number | null; max: number | null; champion: { notWorseBy: number } | null };
+  gate: {
+    metric: MetricName;
+    min: number | null;
+    max: number | null;
+    champion: { notWorseBy: number } | null;
+    checks: Check[];
+  };
   evaluation: { slices: string[] };
   approval: { quorum: number; deadlineMs: number; onDeadline: 'reject' | 'approve' } | null;
   serving: Serving;

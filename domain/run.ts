@@ -1,5 +1,6 @@
 // Words about runs: their states, their steps, and what they may wait for.
 import type { Digest } from './artifact.js';
+import type { CheckReport } from './check.js';
 import type { Json } from './json.js';
 
 export const runStatuses = ['running', 'waiting', 'succeeded', 'rejected', 'failed', 'cancelled'] as const;
@@ -39,6 +40,8 @@ export interface Waiting {
 export interface Verdict {
   passed: boolean;
   reasons: string[];
+  /** Of the document's `gate.checks`, in its order; absent where it has none. */
+  checks?: CheckReport[];
 }
 
 /** As in the API: `type` is the failure's code in kebab case. */

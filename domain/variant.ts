@@ -4,6 +4,7 @@ import type { Digest } from './artifact.js';
 import type { Rule } from './gate.js';
 import type { Answers } from './measure.js';
 import type { TrainerType } from './model.js';
+import { writtenShare } from './share.js';
 
 /** `float32` is what was trained; every version has it. */
 export const variants = ['float32', 'int8'] as const;
@@ -18,7 +19,7 @@ export const variantFiles: Record<Variant, { model: string; golden: string }> = 
 export const servingFile = 'serving.json';
 
 /** Trainers whose models are products with matrices, which int8 makes smaller; a tree has none. */
-export const int8Trainers: readonly TrainerType[] = ['linear'];
+export const int8Trainers: readonly TrainerType[] = ['linear', 'mlp'];
 
 /** `auto`: int8 where it is smaller, agrees and passes the gate, else float32. */
 export const servingChoices = [...variants, 'auto'] as const;
@@ -74,11 +75,6 @@ export function sameAnswers(first: Answers, second: Answers): boolean[] {
 export function agreementOf(first: Answers, second: Answers): number {
   const same = sameAnswers(first, second);
   return same.filter(Boolean).length / same.length;
-}
-
-/** Up to four digits and never rounded up: 0.98996 is below 0.99. */
-function writtenShare(value: number): string {
-  return String(Math.floor(value * 1e4) / 1e4);
 }
 
 interface MeasuredVariant {

@@ -13,6 +13,7 @@ import type { EvaluateResult, PackageResult } from '../../domain/steps.js';
 import { type DroppedVariant, variantRule, type VariantReport } from '../../domain/variant.js';
 import { type PureWork, seenBy } from '../reuse.js';
 import { currentStep, keeping } from '../step.js';
+import { runChecks } from './check.js';
 import { importance } from './importance.js';
 import type { ModelDeps } from './package.js';
 import { choose, report } from './report.js';
@@ -67,7 +68,7 @@ async function evaluate(deps: ModelDeps, whole: StepInput): Promise<EvaluateResu
     version: theirs.version,
     answers: answersOf(document.dataset.task, scale.labels, theirs.outputs, theirs.signature.classes, scale.classes),
   };
-  const judged = judgeForms(document, best, champion);
+  const judged = await judgeForms(deps, { document, best, champion, holdout });
   const { answers } = judged.form;
   const { signature, inputs, result } = best;
   const measured = await importance({
@@ -120,25 +121,30 @@ interface Judged {
   dropped: DroppedVariant[];
 }
 
+interface Judgement {
+  document: PartsRead<'evaluate'>;
+  best: ServableCandidate;
+  champion: { version: number; answers: Answers } | null;
+  holdout: Holdout;
+}
+
 /** The first of the wanted variants that passes is served; where none does, the last one's verdict stands. */
-function judgeForms(
-  document: PartsRead<'evaluate'>,
-  best: ServableCandidate,
-  champion: { version: number; answers: Answers } | null,
-): Judged {
+async function judgeForms(deps: ModelDeps, { document, best, champion, holdout }: Judgement): Promise<Judged> {
   const { gate, serving } = document;
   const theirs = champion && { version: champion.version, metrics: metricsOf(champion.answers) };
   const dropped = [...best.dropped];
-  const judgeForm = (form: JudgedForm, refused: boolean): Judged => {
+  const judgeForm = async (form: JudgedForm, refused: boolean): Promise<Judged> => {
     const rules = variantRule(serving, form, { dropped, refused });
-    const verdict = judge({ gate, metrics: metricsOf(form.answers), champion: theirs, rules });
+    const model = await scoredModel(deps, { ...form, signature: best.signature });
+    const checks = await runChecks(deps, gate.checks, { holdout, model, form, inputs: best.inputs });
+    const verdict = judge({ gate, metrics: metricsOf(form.answers), champion: theirs, rules, checks });
     const kept = best.forms.filter(({ variant }) => variant === 'float32' || variant === form.variant);
     return { form, verdict, variants: kept.map(reported), dropped };
   };
   if (best.wanted.length === 0) return judgeForm(formOf(best.forms, demanded(document)), true);
   const [last] = best.wanted.slice(-1);
   for (const variant of best.wanted) {
-    const judged = judgeForm(formOf(best.forms, variant), false);
+    const judged = await judgeForm(formOf(best.forms, variant), false);
     if (judged.verdict.passed || variant === last) return judged;
     dropped.push({ variant, reason: `${variant} does not pass the gate: ${judged.verdict.reasons.join('; ')}` });
   }

@@ -28,9 +28,9 @@ import type { DroppedVariant, Variant, VariantReport } from '../../domain/varian
 import { holm } from '../../stats/paired.js';
 
 /** The bootstrap's and the tests' seed: fixed, so that the same answers give the same numbers. */
-const seed = 20_240_601;
+export const seed = 20_240_601;
 const mostSliceValues = 50;
-const sliceDraws = 200;
+export const sliceDraws = 200;
 
 interface Candidate {
   candidate: number;
@@ -160,7 +160,7 @@ async function sliceReports(answers: Answers, slices: Record<string, string[]>):
 }
 
 /** Row numbers by value, the largest group first. */
-function groups(values: string[]): [string, number[]][] {
+export function groups(values: string[]): [string, number[]][] {
   const rows = new Map<string, number[]>();
   values.forEach((value, row) => {
     const members = rows.get(value);

@@ -31,6 +31,8 @@ export interface Holdout {
   read(signature: Signature): Promise<ModelInputs>;
   /** Columns of the document's slices, as text. */
   slices: Record<string, string[]>;
+  /** One further column, as text. Throws `SchemaMismatch` when there is none of that name. */
+  column(name: string): Promise<string[]>;
 }
 
 /** Throws `NoLabels` when no row of the holdout has a label. */
@@ -53,6 +55,8 @@ export async function readHoldout(
   return {
     labels,
     slices: rows.extra,
+    column: async (name) =>
+      (await readInputs(deps.duck, { ...place, signature: empty, columns: [name] })).extra[name] ?? [],
     read: async (signature) => (await readInputs(deps.duck, { ...place, signature })).inputs,
   };
 }

@@ -13,6 +13,7 @@ function faultsOf(source: unknown): FieldFault[] {
 
 const dataset = { name: 'digits', key: 'id', label: 'label', task: 'classification' };
 const linear = { type: 'linear' };
+const gated = (...checks: Json[]) => digits({ gate: { metric: 'accuracy', min: 0.5, checks } });
 
 /** What is written, where the fault lies, what its message says. */
 const bad: [Json, string, string[]][] = [
@@ -95,6 +96,31 @@ const bad: [Json, string, string[]][] = [
   [digits({ labeling: { deadline: '0 s' } }), 'labeling.deadline', ['found "0 s"']],
   [digits({ labeling: { deadline: '3 years' } }), 'labeling.deadline', ['"3 years"']],
   [regression({ labeling: { strategy: 'margin' } }), 'labeling.strategy', ['needs classes', 'random']],
+  [gated(7), 'gate.checks[0]', ['found 7', 'one of slice, invariance']],
+  [gated({}), 'gate.checks[0]', ['found no check']],
+  [gated({ slices: { column: 'a' } }), 'gate.checks[0].slices', ['unknown check', 'did you mean "slice"']],
+  [gated({ size: { maxBytes: 1 }, latency: { p99Ms: 1 } }), 'gate.checks[0]', ['latency and size']],
+  [gated({ size: { maxBytes: '10 XB' } }), 'gate.checks[0].size.maxBytes', ['"10 XB"', '10 MB']],
+  [gated({ size: { maxBytes: 0 } }), 'gate.checks[0].size.maxBytes', ['found 0']],
+  [gated({ size: {} }), 'gate.checks[0].size.maxBytes', ['found nothing']],
+  [gated({ latency: { p99Ms: 0 } }), 'gate.checks[0].latency.p99Ms', ['> 0']],
+  [gated({ calibration: { maxEce: 2 } }), 'gate.checks[0].calibration.maxEce', ['≤ 1']],
+  [gated({ slice: { column: 'a' } }), 'gate.checks[0].slice', ['no bound']],
+  [gated({ slice: { column: 'a', min: 1, max: 0 } }), 'gate.checks[0].slice.max', ['at least min, 1']],
+  [gated({ slice: { column: 'id', min: 1 } }), 'gate.checks[0].slice.column', ['the key', 'rows share']],
+  [gated({ slice: { column: 'a', metric: 'rmse', max: 1 } }), 'gate.checks[0].slice.metric', ['does not fit the task']],
+  [gated({ invariance: { column: 'label' } }), 'gate.checks[0].invariance.column', ['the label', 'feature column']],
+  [gated({ invariance: { column: 'a', changes: {} } }), 'gate.checks[0].invariance.changes', ['no change', 'shuffle']],
+  [
+    gated({ name: 'x', size: { maxBytes: 1 } }, { name: 'x', latency: { p99Ms: 1 } }),
+    'gate.checks[1].name',
+    ['"x" again'],
+  ],
+  [
+    regression({ gate: { metric: 'rmse', max: 1, checks: [{ calibration: { maxEce: 0.1 } }] } }),
+    'gate.checks[0].calibration',
+    ['the task regression'],
+  ],
   [digits({ serving: 'int8' }), 'serving', ['found "int8"', 'an object with variant, minAgreement']],
   [digits({ serving: { variant: 'int4' } }), 'serving.variant', ['float32, int8, auto', 'did you mean "int8"']],
   [digits({ serving: { minAgreement: 0.4 } }), 'serving.minAgreement', ['found 0.4', '≥ 0.5 and ≤ 1']],
@@ -335,5 +361,42 @@ describe('properties', () => {
         applyOverrides(digits(), overrides as Record<string, Json>);
       }),
     );
+  });
+});
+
+describe('checks', () => {
+  it('are read with their defaults, names and the metric of the gate', () => {
+    const document = parsed(
+      gated(
+        { slice: { column: 'px00', min: 0.8 } },
+        { name: 'no matter', invariance: { column: 'px01', changes: { missing: true, set: [3, 'x'], case: true } } },
+        { latency: { p99Ms: 5 } },
+        { size: { maxBytes: '10 MB' } },
+        { calibration: { maxEce: 0.05 } },
+        { invariance: { column: 'px02' } },
+      ),
+    );
+    expect(document.gate.checks).toEqual([
+      { kind: 'slice', name: 'slice px00', column: 'px00', metric: 'accuracy', min: 0.8, max: null, minRows: 30 },
+      {
+        ...{ kind: 'invariance', name: 'no matter', column: 'px01', min: 0.99, rows: 1000 },
+        changes: [
+          { kind: 'missing' },
+          { kind: 'set', value: '3' },
+          { kind: 'set', value: 'x' },
+          { kind: 'upper' },
+          { kind: 'lower' },
+        ],
+      },
+      { kind: 'latency', name: 'latency', p99Ms: 5, batch: 1 },
+      { kind: 'size', name: 'size', maxBytes: 10_000_000 },
+      { kind: 'calibration', name: 'calibration', maxEce: 0.05 },
+      {
+        ...{ kind: 'invariance', name: 'invariance px02', column: 'px02', min: 0.99, rows: 1000 },
+        changes: [{ kind: 'shuffle' }],
+      },
+    ]);
+    expect(parsed(digits()).gate.checks).toEqual([]);
+    expect(parsed(digits()).serving).toEqual({ variant: 'float32', minAgreement: 0.99 });
   });
 });

@@ -5,8 +5,13 @@ import { Int8Graph, int8Top, quantiseColumns } from '../../ml/export/int8.js';
 import { int8Model, oneFileModel } from '../../ml/export/one-file.js';
 import { Tape } from '../../ml/onnx/autodiff.js';
 import { Graph, modelBytes } from '../../ml/onnx/graph.js';
+import { digitsSplit } from '../../examples/digits/split.js';
+import { trainers } from '../../ml/trainers/index.js';
+import { shapeOf } from '../../ml/trainers/trainer.js';
+import { int8Trainers } from '../../domain/variant.js';
+import { trainerTypes } from '../../domain/model.js';
 import { fittedFeatures } from './fitted.js';
-import { learnt, toyData, trainSpec } from './spec.js';
+import { learn, learnt, toyData, trainSpec } from './spec.js';
 import { type Feed, numbers, runOnce } from './support.js';
 
 const sizes = [784, 256, 128, 10] as const;
@@ -145,3 +150,39 @@ test.each(['classification', 'regression'] as const)(
     }
   },
 );
+
+test('mlp on the digits: about a quarter of the bytes, and the same label on at least 0.99 of the holdout', async () => {
+  const { train, holdout, width, classes } = digitsSplit();
+  const spec = trainSpec({ trainer: 'mlp', rows: train.rows, width, outputs: classes, stepsPerRun: 100 });
+  const { snapshot } = await learn(spec, train);
+  const head = (graph: Graph): Uint8Array => {
+    const logits = trainers.mlp.emit(graph, graph.input('x', 'float', ['N', width]), snapshot, shapeOf(spec));
+    graph.output(graph.op('Identity', [logits], {}, 'y'), 'float', ['N', classes]);
+    return modelBytes(graph, { opset: 18 });
+  };
+  const [plain, small] = [head(new Graph('m')), head(new Int8Graph('m'))];
+  expect(plain.length / small.length).toBeGreaterThan(3);
+  const feeds = { x: { type: 'float32' as const, dims: [holdout.rows, width], data: holdout.x } };
+  const label = async (bytes: Uint8Array) => {
+    const y = (await runOnce(bytes, feeds))['y']!.data as Float32Array;
+    return Array.from({ length: holdout.rows }, (_, row) => {
+      const part = [...y.subarray(row * classes, (row + 1) * classes)];
+      return part.indexOf(Math.max(...part));
+    });
+  };
+  const [expected, found] = [await label(plain), await label(small)];
+  const right = (labels: number[]) => labels.filter((one, row) => one === holdout.y[row]).length / holdout.rows;
+  const agreement = found.filter((one, row) => one === expected[row]).length / holdout.rows;
+  console.log(
+    `digits, mlp: float32 ${plain.length} bytes, accuracy ${right(expected).toFixed(4)}; int8 ${small.length}, ${right(found).toFixed(4)}, agreement ${agreement.toFixed(4)}`,
+  );
+  expect(agreement).toBeGreaterThanOrEqual(0.99);
+});
+
+test.each(trainerTypes)('%s has an int8 form exactly where the list says so', async (trainer) => {
+  const spec = trainSpec({ trainer, rows: 60, width: 5, outputs: 3, params: { epochs: 1 } });
+  const { snapshot } = await learn(spec, toyData(60, 5, 3));
+  const graph = new Int8Graph('m');
+  trainers[trainer].emit(graph, graph.input('x', 'float', ['N', 5]), snapshot, shapeOf(spec));
+  expect(graph.layers > 0).toBe(int8Trainers.includes(trainer));
+});

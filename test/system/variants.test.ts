@@ -1,4 +1,5 @@
-// Serving variants end to end: what was judged is what answers, bit for bit; a variant that answers otherwise is not served.
+// Serving variants and checks end to end: what was judged is what answers, bit for bit; a variant that answers otherwise is
+// not served, and a check that does not hold rejects the candidate with what was measured.
 import { createHash } from 'node:crypto';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -23,6 +24,8 @@ interface Version {
   files: { path: string }[];
 }
 
+/** Six runs share the workers of one system. */
+const patience = 200_000;
 const wide = 40;
 /** Ten classes over 40 numbers, so near to each other that rounding the weights moves a few rows. */
 function wideRows(count: number): Row[] {
@@ -59,14 +62,14 @@ async function direct(name: string, file: string, asked: Row[]): Promise<{ sha25
   };
 }
 
-describe.concurrent('int8', { timeout: 120_000 }, () => {
+describe.concurrent('int8', { timeout: 300_000 }, () => {
   const trainer = { type: 'linear', params: { epochs: 10, batch: 32 }, seed: 7 };
   const gate = { metric: 'accuracy', min: 0.5 };
   const int8 = (name: string, serving: Row) => pipeline(name, { trainer, gate, serving });
 
   test('is judged, registered beside float32 and served from the registered bytes', async () => {
     await post(system, int8('small', { variant: 'int8', minAgreement: 0.9 }), wideRows(600));
-    const run = await ended(system, await open(system, 'small'));
+    const run = await ended(system, await open(system, 'small'), patience);
     expect(promotion(run)).toBe(1);
     expect(run.verdict?.reasons.at(-1)).toMatch(/^int8 is served: it agrees with float32 on a share of (0\.9\d+|1) /);
     const made = await version('small');
@@ -93,7 +96,7 @@ describe.concurrent('int8', { timeout: 120_000 }, () => {
 
   test('demanded, but not close enough to float32: rejected with the reason, nothing registered', async () => {
     await post(system, int8('strict', { variant: 'int8', minAgreement: 1 }), wideRows(2000));
-    const run = await ended(system, await open(system, 'strict'));
+    const run = await ended(system, await open(system, 'strict'), patience);
     expect(run).toMatchObject({ status: 'rejected', modelVersion: null, verdict: { passed: false } });
     expect(run.verdict?.reasons.at(-1)).toMatch(
       /^int8 agrees with float32 on a share of 0\.9\d+ .* below the required 1$/,
@@ -103,7 +106,7 @@ describe.concurrent('int8', { timeout: 120_000 }, () => {
 
   test('wanted where it agrees: otherwise float32 is served and the version has nothing else', async () => {
     await post(system, int8('either', { variant: 'auto', minAgreement: 1 }), wideRows(2000));
-    const run = await ended(system, await open(system, 'either'));
+    const run = await ended(system, await open(system, 'either'), patience);
     expect(promotion(run)).toBe(1);
     expect(run.verdict?.reasons.at(-1)).toMatch(/^float32 is served: int8 agrees /);
     const made = await version('either');
@@ -114,14 +117,15 @@ describe.concurrent('int8', { timeout: 120_000 }, () => {
   test('the next run is compared with what the champion serves; rollback serves what was served then', async () => {
     const name = 'both';
     await post(system, pipeline(name), rows(60));
-    expect(promotion(await ended(system, await open(system, name)))).toBe(1);
+    expect(promotion(await ended(system, await open(system, name), patience))).toBe(1);
     const second = await ended(
       system,
       await open(system, name, { 'serving.variant': 'int8', 'serving.minAgreement': 0.9 }),
+      patience,
     );
     expect(promotion(second)).toBe(2);
     expect((await version(name, 2)).servedVariant).toBe('int8');
-    const third = await ended(system, await open(system, name, { 'gate.champion': { notWorseBy: 0.5 } }));
+    const third = await ended(system, await open(system, name, { 'gate.champion': { notWorseBy: 0.5 } }), patience);
     expect(promotion(third)).toBe(3);
     expect((await view(system, third.id)).verdict?.reasons.join()).toContain('of champion version 2');
     const back = { by: 'lee', reason: 'test' };
@@ -130,5 +134,102 @@ describe.concurrent('int8', { timeout: 120_000 }, () => {
       modelVersion: 2,
       predictions: [{ label: 'yes' }],
     });
+  });
+});
+
+interface Checked {
+  name: string;
+  passed: boolean;
+  measured: number | null;
+  reason: string;
+  parts: { of: string; passed: boolean | null }[];
+}
+
+describe.concurrent('checks of the gate', { timeout: 300_000 }, () => {
+  /** `x` decides, `noise` and `colour` do not; `site` is excluded from the model. */
+  const table = rows(300).map((row, i) => ({
+    ...row,
+    colour: ['red', 'Blue'][i % 3 === 0 ? 0 : 1],
+    site: `s${i % 4}`,
+  }));
+  const checked = (name: string, checks: Row[]) =>
+    pipeline(name, {
+      features: { exclude: ['site'] },
+      trainer: { type: 'linear', params: { epochs: 40, batch: 32, learningRate: 0.05 }, seed: 7 },
+      gate: { metric: 'accuracy', min: 0.9, checks },
+    });
+  const checksOf = async (id: string): Promise<Checked[]> =>
+    ((await view(system, id)).verdict as unknown as { checks: Checked[] }).checks;
+
+  test('that hold are told with what was measured, in the run and in the model card', async () => {
+    const name = 'checked';
+    await post(
+      system,
+      checked(name, [
+        { slice: { column: 'site', min: 0.8, minRows: 10 } },
+        {
+          invariance: {
+            column: 'colour',
+            changes: { shuffle: true, missing: true, case: true, set: ['green'] },
+            min: 0.95,
+          },
+        },
+        { name: 'site plays no part', invariance: { column: 'site' } },
+        { latency: { p99Ms: 500, batch: 8 } },
+        { size: { maxBytes: '1 MB' } },
+        { calibration: { maxEce: 0.2 } },
+      ]),
+      table,
+    );
+    const run = await ended(system, await open(system, name), patience);
+    expect(promotion(run)).toBe(1);
+    const checks = await checksOf(run.id);
+    expect(checks.map((check) => [check.name, check.passed])).toEqual([
+      ['slice site', true],
+      ['invariance colour', true],
+      ['site plays no part', true],
+      ['latency', true],
+      ['size', true],
+      ['calibration', true],
+    ]);
+    expect(checks[0]?.parts.map(({ of }) => of).sort()).toEqual(['site = s0', 'site = s1', 'site = s2', 'site = s3']);
+    expect(checks[1]?.parts).toHaveLength(5);
+    expect(run.verdict?.reasons).toHaveLength(1 + checks.length);
+    const { card } = await must<{ card: string }>(system, 'GET', `/api/v1/models/${name}/versions/1`);
+    expect(await api.text(`/api/v1/artifacts/${card}`)).toMatch(/### Checks[\s\S]*\| slice site \| 1 \|/);
+  });
+
+  test('that do not hold, or cannot be measured, reject with their reasons', async () => {
+    const name = 'refused';
+    await post(
+      system,
+      checked(
+        name,
+        [
+          { slice: { column: 'site', min: 0.8, minRows: 200 } },
+          { slice: { column: 'nowhere', min: 0.8 } },
+          { invariance: { column: 'x', changes: { shuffle: true } } },
+          { invariance: { column: 'x', changes: { case: true } } },
+          { latency: { p99Ms: 0.000001 } },
+          { size: { maxBytes: 10 } },
+          { calibration: { maxEce: 0 } },
+        ].map((check, i) => ({ ...check, name: `c${i}` })),
+      ),
+      table,
+    );
+    const run = await ended(system, await open(system, name), patience);
+    expect(run).toMatchObject({ status: 'rejected', modelVersion: null, failure: null });
+    const checks = await checksOf(run.id);
+    expect(checks.map(({ passed }) => passed)).toEqual(checks.map(() => false));
+    expect(checks.map(({ reason }) => reason)).toEqual([
+      expect.stringContaining('c0: no value of site has 200 rows in the holdout'),
+      expect.stringContaining('c1: could not be measured: the dataset has no column nowhere'),
+      expect.stringMatching(/^c2: same answers on a share of \d+ rows, x shuffled: 0\.\d+; /),
+      expect.stringContaining('c3: could not be measured: a number has no form "in capitals"'),
+      expect.stringMatching(/^c4: p99 .* ms, p50 /),
+      expect.stringMatching(/^c5: \d+ bytes; required: at most 10 bytes; not passed$/),
+      expect.stringMatching(/^c6: expected calibration error 0\.\d+ on \d+ rows/),
+    ]);
+    expect(run.verdict?.reasons.slice(1)).toEqual(checks.map(({ reason }) => reason));
   });
 });
