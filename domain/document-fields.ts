@@ -134,6 +134,7 @@ const split = f.object<PipelineDocument['split']>({
 function parameterReader(rule: TrainerParameter): f.Read<TrainerValue> {
   if (rule.type === 'choice') return f.choice(rule.choices);
   if (rule.type === 'flag') return f.flag;
+  if (rule.type === 'map') return f.record(f.oneOf(rule.choices), 'an object from names of columns to a number each');
   const number = f.number({ min: rule.min, max: rule.max, integer: rule.type !== 'number' });
   return rule.type === 'list' ? f.list(number, { max: rule.longest, what: 'whole numbers' }) : number;
 }
@@ -159,7 +160,7 @@ const trainerObject = f.object<{
   pool: TrainerSpecification['pool'];
   warmStart: 'champion' | null;
 }>({
-  type: f.required(f.choice(trainerTypes, ['trees', 'command', 'text', 'cnn']), trainerTypes.join(', ')),
+  type: f.required(f.choice(trainerTypes, ['command', 'text', 'cnn']), trainerTypes.join(', ')),
   params: f.optional<unknown>(
     (value) => value,
     () => ({}),

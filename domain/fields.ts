@@ -106,6 +106,14 @@ export function choice<T extends string>(words: readonly T[], planned: readonly 
   };
 }
 
+/** One of some numbers. */
+export function oneOf(numbers: readonly number[]): Read<number> {
+  return (value, path, faults) =>
+    numbers.includes(value as number)
+      ? (value as number)
+      : addFault(faults, path, { found: described(value), allowed: numbers.join(', ') });
+}
+
 /** The fault of a word that is planned, naming what is built instead. */
 export function notBuilt(
   word: string | number,

@@ -193,11 +193,19 @@ export interface GoldenRows {
   outputs: { label?: string[]; probabilities?: number[]; value?: number[] };
 }
 
-export const trainerTypes = ['linear', 'mlp'] as const;
+export const trainerTypes = ['linear', 'mlp', 'trees'] as const;
 export type TrainerType = (typeof trainerTypes)[number];
 
 export const providers = ['cpu', 'cuda'] as const;
 export type Provider = (typeof providers)[number];
+
+/** Columns of X by their numbers. */
+export interface ColumnFacts {
+  /** These hold category codes. */
+  codes: number[];
+  /** With these the prediction may only rise (1) or only fall (-1). */
+  monotone: { column: number; direction: number }[];
+}
 
 /** `spec.json` of a trainer child (architecture: Data and learning): all it knows. Paths are local files, verified by the parent. */
 export interface TrainSpec {
@@ -210,6 +218,8 @@ export interface TrainSpec {
   width: number;
   /** Number of classes; 1 for regression. */
   outputs: number;
+  /** What a trainer may know of the columns of X; absent: they are numbers like any other. */
+  columns?: ColumnFacts;
   /** Paths of the validation part, of the same width; null where the split has none. */
   validation: { rows: number; x: string; y: string } | null;
   /** `warm`: training state of a version to begin with; a checkpoint goes before it. */

@@ -2,6 +2,7 @@
 import { linearParameters, mlpParameters } from './gradient-parameters.js';
 import type { Json } from './json.js';
 import type { TrainerType } from './model.js';
+import { treesParameters } from './tree-parameters.js';
 
 /** One parameter of a trainer, as documented, validated and shown. Ranges are inclusive. */
 export type TrainerParameter =
@@ -9,9 +10,17 @@ export type TrainerParameter =
   | { type: 'choice'; default: string; choices: readonly string[]; meaning: string }
   | { type: 'flag'; default: boolean; meaning: string }
   /** Whole numbers, at most `longest` of them. */
-  | { type: 'list'; default: readonly number[]; min: number; max: number; longest: number; meaning: string };
+  | { type: 'list'; default: readonly number[]; min: number; max: number; longest: number; meaning: string }
+  /** From names of columns, at most `most` of them, to one of `choices`. */
+  | {
+      type: 'map';
+      default: Readonly<Record<string, number>>;
+      choices: readonly number[];
+      most: number;
+      meaning: string;
+    };
 
-export type TrainerValue = number | string | boolean | readonly number[];
+export type TrainerValue = number | string | boolean | readonly number[] | Readonly<Record<string, number>>;
 
 /** Parameters after defaults, as in `TrainSpec.params`. */
 export type TrainerParams = Record<string, TrainerValue>;
@@ -19,6 +28,7 @@ export type TrainerParams = Record<string, TrainerValue>;
 export const trainerParameters: Record<TrainerType, Record<string, TrainerParameter>> = {
   linear: linearParameters,
   mlp: mlpParameters,
+  trees: treesParameters,
 };
 
 /** Those that can begin with what an earlier version has learnt (`warmStart`). */
@@ -47,6 +57,13 @@ function faultOf(rule: TrainerParameter, value: unknown): string | null {
     case 'list': {
       if (!Array.isArray(value) || value.length > rule.longest) return `must be a list of at most ${rule.longest}`;
       return value.map((item) => numberFault(rule, item)).find((fault) => fault !== null) ?? null;
+    }
+    case 'map': {
+      const values = typeof value === 'object' && value !== null && !Array.isArray(value) ? Object.values(value) : null;
+      if (values === null || values.length > rule.most) return `must be an object of at most ${rule.most} columns`;
+      return values.every((item) => rule.choices.includes(item as number))
+        ? null
+        : `must give each column one of ${rule.choices.join(', ')}`;
     }
     default:
       return numberFault(rule, value);
@@ -95,6 +112,8 @@ function valueSchema(rule: TrainerParameter): { [key: string]: Json } {
       const items = { type: 'integer', minimum: rule.min, maximum: rule.max };
       return { type: 'array', items, maxItems: rule.longest };
     }
+    case 'map':
+      return { type: 'object', additionalProperties: { enum: [...rule.choices] }, maxProperties: rule.most };
     default:
       return { type: rule.type, minimum: rule.min, maximum: rule.max };
   }
@@ -103,7 +122,7 @@ function valueSchema(rule: TrainerParameter): { [key: string]: Json } {
 /**
  * Floating point operations of one optimiser step; the router sends work to a GPU only where this is large.
  * Dense layers: forward, weight-gradient and (but for the first layer) input-gradient products are
- * 2·batch·inputs·outputs each; AdamW takes about 14 per parameter.
+ * 2·batch·inputs·outputs each; AdamW takes about 14 per parameter. Trees have no kernel for a GPU: 0.
  */
 export function flopsPerStep(spec: {
   trainer: TrainerType;
@@ -122,6 +141,8 @@ export function flopsPerStep(spec: {
         return sum + (layer === 0 ? 4 : 6) * batch * inputs * size + 14 * (inputs + 1) * size;
       }, 0);
     }
+    case 'trees':
+      return 0;
   }
 }
 

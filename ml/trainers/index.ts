@@ -3,10 +3,11 @@ import type { TrainerType, TrainSpec } from '../../domain/model.js';
 import { Failure } from '../../domain/failures.js';
 import { calibrated } from './calibrate.js';
 import { linear } from './linear.js';
+import { trees } from '../trees/index.js';
 import { mlp } from './mlp.js';
 import type { FitHooks, FitResult, Start, TrainData, Trainer } from './trainer.js';
 
-export const trainers: Record<TrainerType, Trainer> = { linear, mlp };
+export const trainers: Record<TrainerType, Trainer> = { linear, mlp, trees };
 
 function checkData(spec: TrainSpec, { train, validation }: TrainData): void {
   if (spec.rows < 1) throw new Failure('NoLabels', 'there are no rows to train on');
