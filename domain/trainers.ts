@@ -32,7 +32,7 @@ export const trainerParameters: Record<TrainerType, Record<string, TrainerParame
 };
 
 /** Those that can begin with what an earlier version has learnt (`warmStart`). */
-export const warmTrainers: readonly TrainerType[] = ['linear', 'mlp'];
+export const warmTrainers: readonly TrainerType[] = ['linear', 'mlp', 'trees'];
 
 /** A fault of one parameter: `path` is its name. */
 export interface TrainerParamFault {

@@ -11,6 +11,7 @@ import type { FittedFeatures, Signature, TrainSpec } from '../../domain/model.js
 import type { StepInput } from '../../domain/run.js';
 import { oneFileModel } from '../../ml/export/one-file.js';
 import { currentStep, keeping } from '../step.js';
+import { columnFacts } from './columns.js';
 import { featurize, type FeaturizeDeps } from './featurize.js';
 import type { TrainDeps } from './train.js';
 
@@ -21,6 +22,7 @@ export interface QuickModel {
 }
 
 const deadlineMs = 600_000;
+/** Or rounds of trees. */
 const mostEpochs = 40;
 
 /** Null where there are too few labels to learn anything from: then the draw is random. */
@@ -36,10 +38,14 @@ export async function quickModel(deps: TrainDeps & FeaturizeDeps, input: StepInp
   const features = await deps.artifacts.readJson<FittedFeatures>(featurized.features);
   return inScratchFolder(deps.scratch, 'quick', async (folder) => {
     const { rows, width, x, y } = featurized.train;
-    const { epochs } = trainer.params;
-    const fewer = typeof epochs === 'number' ? { epochs: Math.min(mostEpochs, epochs) } : {};
+    const { epochs, rounds } = trainer.params;
+    const fewer = {
+      ...(typeof epochs === 'number' && { epochs: Math.min(mostEpochs, epochs) }),
+      ...(typeof rounds === 'number' && { rounds: Math.min(mostEpochs, rounds) }),
+    };
     const spec: TrainSpec = {
       ...{ trainer: trainer.type, task: document.dataset.task, seed: trainer.seed, rows, width },
+      ...columnFacts(features, trainer),
       params: { ...trainer.params, ...fewer },
       outputs: featurized.outputs,
       validation: null,

@@ -13,13 +13,15 @@ import { setStepProgress } from '../../db/step.js';
 import { type Digest, mediaTypes } from '../../domain/artifact.js';
 import { Failure } from '../../domain/failures.js';
 import { canonicalJson, type Json } from '../../domain/json.js';
-import type { Provider, TrainSpec } from '../../domain/model.js';
+import type { FittedFeatures, Provider, TrainSpec } from '../../domain/model.js';
+import type { TrainerSpecification } from '../../domain/pipeline.js';
 import type { StepInput } from '../../domain/run.js';
 import type { FeaturizeResult, TrainResult } from '../../domain/steps.js';
 import { runtimeVersion } from '../../ml/provider.js';
 import { trainers } from '../../ml/trainers/index.js';
 import { type ReuseDeps, reusing, seenBy } from '../reuse.js';
 import { currentStep, keeping, type Step } from '../step.js';
+import { columnFacts } from './columns.js';
 import { type Curve, lossCurve } from './curve.js';
 import { type Checkpoint, type Found, resumePoint } from './resume.js';
 import { championPin, type WarmPin, type WarmStart, warmStart } from './warm.js';
@@ -101,6 +103,7 @@ async function makeSpec(deps: TrainDeps, whole: StepInput): Promise<TrainSpec> {
   return {
     trainer: trainer.type,
     task: document.dataset.task,
+    ...(await factsOf(deps, trainer, input)),
     params: trainer.params,
     seed: trainer.seed,
     rows: matrix.rows,
@@ -116,12 +119,20 @@ async function makeSpec(deps: TrainDeps, whole: StepInput): Promise<TrainSpec> {
   };
 }
 
+/** Only `trees` asks for more than numbers: the others need not read how features were fitted. */
+async function factsOf(deps: TrainDeps, trainer: TrainerSpecification, input: StepInput) {
+  if (trainer.type !== 'trees') return {};
+  const { features } = input.inputs['featurize'] as unknown as FeaturizeResult;
+  return columnFacts(await deps.artifacts.readJson<FittedFeatures>(features), trainer);
+}
+
 /** Everything that the final bytes depend on (architecture, rule 9), and no time, name, number or path. */
 function inputsDigest(spec: TrainSpec, input: StepInput, warm: WarmStart['from']): Digest {
   const { train: matrix, validation } = input.inputs['featurize'] as unknown as FeaturizeResult;
-  const { trainer, task, params, seed, rows, width, outputs, provider, threads } = spec;
+  const { trainer, task, params, seed, rows, width, outputs, provider, threads, columns } = spec;
   const facts = {
     ...{ trainer, task, params, seed, rows, width, outputs, provider, threads },
+    ...(columns && { columns }),
     x: matrix.x,
     y: matrix.y,
     ...(warm && { warm: warm.state }),

@@ -66,9 +66,14 @@ async function unfit(
   if (!theirs || !ours) return `version ${pin.version} has no features`;
   if (canonicalJson(theirs.signature) !== canonicalJson(ours.signature))
     return `version ${pin.version} has other inputs or classes`;
+  // Splits name values of X: another vocabulary or scale would make them mean something else.
+  if (spec.trainer === 'trees' && canonicalJson(treatments(theirs)) !== canonicalJson(treatments(ours)))
+    return `the features of version ${pin.version} were fitted otherwise`;
   const { sizes } = trainers[spec.trainer];
   const shape = shapeOf(spec);
   if (sizes?.(shape) === sizes?.({ ...shape, width: theirs.width, params: { ...spec.params, ...pin.params } }))
     return null;
   return `what version ${pin.version} has learnt is of another size`;
 }
+
+const treatments = ({ num, cat, text }: FittedFeatures) => ({ num, cat, text: text ?? [] });

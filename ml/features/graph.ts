@@ -113,7 +113,8 @@ export function emitFeatures(graph: Graph, fitted: FittedFeatures): string {
   if (fitted.num.length > 0) parts.push(...emitNumbers(graph, fitted));
   if (fitted.cat.length > 0) {
     const cat = graph.input('cat', 'string', ['N', fitted.cat.length]);
-    const onOff = graph.initializer({ type: 'float', dims: [2], values: [0, 1] });
+    const placed = fitted.cat.some(({ code }) => !code);
+    const onOff = placed ? graph.initializer({ type: 'float', dims: [2], values: [0, 1] }) : '';
     fitted.cat.forEach((category, i) => parts.push(emitCategory(graph, cat, category, i, onOff)));
   }
   const { text = [] } = fitted;

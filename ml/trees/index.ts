@@ -12,6 +12,7 @@ export const trees: Trainer = {
   type: 'trees',
   version: '1',
   parameters: trainerParameters.trees,
+  sizes: ({ width, outputs }) => JSON.stringify([width, outputs]),
   fit: (spec, data, start, hooks) =>
     fitTrees({ spec, params: treesParams(spec.params), columns: columnsOf(spec), memoryWords }, data, start, hooks),
   emit: (graph, x, snapshot, shape) => emitTrees(graph, x, stateOf(snapshot), shape),

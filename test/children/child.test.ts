@@ -36,7 +36,7 @@ describe('trainer', slow, () => {
   const params = { epochs: 300, batch: 32 };
   let next = 0;
 
-  function prepare(given: Partial<TrainSpec> = {}, x = data.x): { spec: TrainSpec; file: string; out: string } {
+  function prepare(given: Partial<TrainSpec> = {}, { x, y } = data): { spec: TrainSpec; file: string; out: string } {
     const out = mkdtempSync(join(folder, `run-${next++}-`));
     const spec = trainSpec({
       rows: 2000,
@@ -49,7 +49,7 @@ describe('trainer', slow, () => {
     });
     spec.paths = { checkpoint: null, ...given.paths, x: join(out, 'x.f32'), y: join(out, 'y.f32'), out };
     writeFileSync(spec.paths.x, new Uint8Array(x.buffer));
-    writeFileSync(spec.paths.y, new Uint8Array(data.y.buffer));
+    writeFileSync(spec.paths.y, new Uint8Array(y.buffer));
     const file = join(out, 'spec.json');
     writeFileSync(file, JSON.stringify(spec));
     return { spec, file, out };
@@ -117,6 +117,35 @@ describe('trainer', slow, () => {
     expect(readFileSync(path)).toEqual(Buffer.from(await undisturbed(spec)));
   });
 
+  test.each([1, 3])('trees, %i outputs: killed at any checkpoint and resumed, the same bytes', async (outputs) => {
+    const toy = toyData(2000, 20, outputs);
+    const task = outputs === 1 ? 'regression' : 'classification';
+    const given = { trainer: 'trees', task, outputs, checkpointEveryMs: 0, params: { rounds: 30 } } as const;
+    const { spec, file, out } = prepare(given, toy);
+    const wanted = Buffer.from(await learnt(spec, toy));
+    let from: string | null = null;
+    for (const kill of [2, 11]) {
+      const kept = join(out, `kept-${kill}.state`);
+      writeFileSync(file, JSON.stringify({ ...spec, paths: { ...spec.paths, checkpoint: from } }));
+      const pids: number[] = [];
+      const checkpoint: TrainerHandlers['checkpoint'] = async ({ step, path }) => {
+        if (step < kill || existsSync(kept)) return;
+        await copyFile(path, kept);
+        process.kill(pids[0]!, 'SIGKILL');
+      };
+      const run = runTrainer(file, on({ checkpoint }), options);
+      pids.push(run.pid);
+      await expect(run.done).rejects.toMatchObject({ failure: 'ChildDied' });
+      from = kept;
+    }
+    writeFileSync(file, JSON.stringify({ ...spec, paths: { ...spec.paths, checkpoint: from } }));
+    const started = vi.fn();
+    const { path, steps } = await runTrainer(file, on({ started }), options).done;
+    expect(started.mock.calls[0]![0].step).toBeGreaterThanOrEqual(11);
+    expect(steps).toBe(30);
+    expect(digestOf(readFileSync(path))).toBe(digestOf(wanted));
+  });
+
   test('drained: stores a checkpoint, ends as WorkerShutdown, and goes on elsewhere to the same bytes', async () => {
     let stopped: Promise<void> | undefined;
     const { kept, failure } = await disturb((run) => {
@@ -149,11 +178,7 @@ describe('trainer', slow, () => {
     [
       'a number that is none',
       'TrainingDiverged',
-      async () =>
-        prepare(
-          {},
-          data.x.map((v, i) => (i === 9 ? NaN : v)),
-        ).file,
+      async () => prepare({}, { ...data, x: data.x.map((v, i) => (i === 9 ? NaN : v)) }).file,
     ],
     ['a provider that is not there', 'Unavailable', async () => prepare({ provider: 'cuda' }).file],
     ['no such spec', 'Internal', async () => join(folder, 'none.json')],

@@ -12,6 +12,7 @@ import type { Played, Prediction } from '../../examples/01-iris/play.js';
 import { flowers, run as runIris } from '../../examples/01-iris/run.js';
 import { run as runMixed, visits } from '../../examples/02-mixed-table/run.js';
 import { houses, run as runHouses } from '../../examples/03-regression/run.js';
+import { parcels, run as runParcels } from '../../examples/04-trees/run.js';
 import { machines, run as runMachines } from '../../examples/05-mlp/run.js';
 import { Api } from '../../examples/digits/client.js';
 import { must } from '../support/person.js';
@@ -208,6 +209,16 @@ test('a network where a line is not enough: the better candidate is champion', a
   expect(played.predictions.map(({ label }) => label)).toEqual(['strained', 'ok', 'hot']);
   await expectOneTruth(played, machines);
   await expectSameHoldout(played, await tableOf('05-mlp/rows.csv'), 'id', 'state');
+});
+
+test('trees', async () => {
+  const played = await runParcels(api);
+  expect(played.run.metrics['accuracy']).toBeGreaterThan(0.75);
+  await expectOneTruth(played, parcels);
+  await expectSameHoldout(played, await tableOf('04-trees/rows.csv'), 'id', 'late');
+  const chances = played.predictions.slice(0, 4).map(({ probabilities }) => probabilities!['yes']!);
+  expect(chances).toEqual([...chances].sort((a, b) => a - b));
+  expect(chances[3]!).toBeGreaterThan(chances[0]! + 0.2);
 });
 
 test('a model without a champion says so', async () => {
