@@ -138,3 +138,26 @@ it('begins with what the champion has learnt, as pinned by the first attempt; sa
   });
   expect((await trainIn(other)).summary).toContain('no warm start: version 4 has other inputs or classes');
 }, 120_000);
+
+it('trees go on from those of the champion, where the features were fitted alike', async () => {
+  const name = `w${randomUUID().slice(0, 8)}`;
+  const params = { rounds: 3, minRows: 1 };
+  const open = () =>
+    world.open(documentOf(name, { trainer: { type: 'trees', warmStart: 'champion', params } }), { fresh: true });
+  const first = await open();
+  const zero = await trainIn(first);
+  await promote(first, zero, fitted(num));
+  await close(first);
+  const second = await open();
+  const warm = await trainIn(second);
+  expect(warm.warm).toEqual({ version: 1, state: zero.state });
+  const [before, after] = [await stateOf(zero.state), await stateOf(warm.state)];
+  const count = before.arrays['value']!.length;
+  expect(after.arrays['value']!.length).toBeGreaterThan(count);
+  expect(after.arrays['value']!.slice(0, count)).toEqual(before.arrays['value']);
+  await promote(second, warm, { ...fitted(num), cat: [{ column: 'city', values: ['Seoul'] }] });
+  await close(second);
+  expect((await trainIn(await open())).summary).toContain(
+    'no warm start: the features of version 2 were fitted otherwise',
+  );
+}, 120_000);
