@@ -25,17 +25,21 @@ function uniform(text: string): number {
   return Number.parseInt(createHash('sha256').update(text).digest('hex').slice(0, 13), 16) / 2 ** 52;
 }
 
+/** The file as it is, every label visible. */
+export async function readDigits(): Promise<{ columns: string[]; rows: Row[] }> {
+  const text = await readFile(join(projectRoot, 'examples/digits/digits.csv'), 'utf8');
+  const [header = '', ...lines] = text.trim().split('\n');
+  const columns = header.split(',');
+  const row = (line: string) => Object.fromEntries(line.split(',').map((cell, i) => [columns[i] ?? '', cell])) as Row;
+  return { columns, rows: lines.map(row) };
+}
+
 /**
  * 150 labels of the holdout part and 150 of the training part are visible, both by hash; 400 rows of the training part
  * come later. `partOf` is the pipeline's own split.
  */
 export async function demoRows(partOf: (key: string) => string): Promise<DemoRows> {
-  const text = await readFile(join(projectRoot, 'examples/digits/digits.csv'), 'utf8');
-  const [header = '', ...lines] = text.trim().split('\n');
-  const columns = header.split(',');
-  const rows = lines.map(
-    (line) => Object.fromEntries(line.split(',').map((cell, i) => [columns[i] ?? '', cell])) as Row,
-  );
+  const { columns, rows } = await readDigits();
   const truth = new Map(rows.map((row) => [row['id'] ?? '', row['label'] ?? '']));
   const byHash = [...rows].sort((a, b) => uniform(`show/${a['id']}`) - uniform(`show/${b['id']}`));
   const of = (part: string) => byHash.filter((row) => partOf(row['id'] ?? '') === part);

@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { run as runSmallDigits } from '../../examples/09-int8/run.js';
 import { Api } from '../../examples/digits/client.js';
 import { numbers } from '../ml/support.js';
 import { must } from '../support/person.js';
@@ -112,6 +113,17 @@ describe.concurrent('int8', { timeout: 300_000 }, () => {
     const made = await version('either');
     expect(made).toMatchObject({ servedVariant: 'float32', variants: [{ name: 'float32', file: 'model.onnx' }] });
     expect(made.files.map(({ path }) => path)).not.toContain('model.int8.onnx');
+  });
+
+  test('example 09: a network on the digits, in fewer than half of the bytes', async () => {
+    const played = await runSmallDigits(api);
+    expect(played.predictions).toHaveLength(3);
+    const { variants, servedVariant } = await version('small-digits', played.champion);
+    expect(servedVariant).toBe('int8');
+    const [float32, small] = variants;
+    expect(small?.agreement).toBeGreaterThanOrEqual(0.99);
+    expect((small?.sizeBytes ?? Infinity) / (float32?.sizeBytes ?? 0)).toBeLessThan(0.5);
+    expect(played.run.metrics['accuracy']).toBeGreaterThan(0.95);
   });
 
   test('the next run is compared with what the champion serves; rollback serves what was served then', async () => {
