@@ -123,6 +123,11 @@ const bad: [Json, string, string[]][] = [
   ],
   [digits({ serving: 'int8' }), 'serving', ['found "int8"', 'an object with variant, minAgreement']],
   [digits({ serving: { variant: 'int4' } }), 'serving.variant', ['float32, int8, auto', 'did you mean "int8"']],
+  [
+    digits({ trainer: [linear, { type: 'trees' }], serving: { variant: 'int8' } }),
+    'serving.variant',
+    ['the trainer trees, which has no int8 form', 'float32, auto'],
+  ],
   [digits({ serving: { minAgreement: 0.4 } }), 'serving.minAgreement', ['found 0.4', '≥ 0.5 and ≤ 1']],
   [digits({ split: { holdout: 0 } }), 'split.holdout', ['found 0', '> 0']],
   [digits({ split: { holdout: 0.95 } }), 'split.holdout', ['≤ 0.9']],
