@@ -38,6 +38,8 @@ export interface Config {
   sources: string | undefined;
   /** `undefined`: ask nvidia-smi. An empty list: no device, train on the CPU. */
   gpu: { devices: string[] | undefined };
+  /** Resident memory of one trainer or scorer child, in MiB. */
+  memoryMb: number;
   /** How long, and how much of, results of steps are kept for runs to come. */
   results: { days: number; bytes: number };
   hold: { step: string; point: 'before' | 'middle' | 'after' } | undefined;
@@ -124,6 +126,12 @@ export const settings: readonly Setting[] = [
     default: 'what nvidia-smi lists',
     meaning: 'Devices to train on, separated by commas. Empty: none.',
     readBy: 'gpu worker',
+  },
+  {
+    name: 'PERENNIAL_MEMORY_MB',
+    default: '`4096`',
+    meaning: 'Memory of one trainer or scorer process, in MiB; above it the process is ended (`OutOfMemory`).',
+    readBy: 'cpu and gpu worker',
   },
   {
     name: 'PERENNIAL_RESULTS_DAYS',
@@ -223,6 +231,7 @@ const environment = z.object({
     .min(16, { error: 'must have at least 16 characters' })
     .optional(),
   PERENNIAL_SOURCES: z.string().optional(),
+  PERENNIAL_MEMORY_MB: amount('4096').refine((value) => value >= 256, { error: 'must be 256 or more' }),
   PERENNIAL_RESULTS_DAYS: amount('30'),
   PERENNIAL_RESULTS_GB: amount('50'),
   PERENNIAL_HOLD: z
@@ -259,6 +268,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     token: value.PERENNIAL_TOKEN === undefined ? undefined : new Secret(value.PERENNIAL_TOKEN),
     sources: value.PERENNIAL_SOURCES === undefined ? undefined : resolve(value.PERENNIAL_SOURCES),
     gpu: { devices: devices?.filter((device) => device !== '') },
+    memoryMb: value.PERENNIAL_MEMORY_MB,
     results: { days: value.PERENNIAL_RESULTS_DAYS, bytes: value.PERENNIAL_RESULTS_GB * 1e9 },
     hold: step && point ? { step, point: point as 'before' | 'middle' | 'after' } : undefined,
     logLevel: value.PERENNIAL_LOG,

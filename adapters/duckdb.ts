@@ -81,10 +81,10 @@ function translated(error: unknown): unknown {
   const text = error instanceof Error ? error.message : '';
   if (text.startsWith('Out of Memory Error')) {
     const disk = /max_temp_directory_size|No space left/i.test(text);
-    return new Failure(disk ? 'StoreFull' : 'OutOfMemory', 'a query over the data needs more room', { cause: error });
+    return new Failure(disk ? 'DiskFull' : 'OutOfMemory', 'a query over the data needs more room', { cause: error });
   }
   if (/No space left on device|Disk quota exceeded/i.test(text)) {
-    return new Failure('StoreFull', 'the disk is full', { cause: error });
+    return new Failure('DiskFull', 'the disk is full', { cause: error });
   }
   return error;
 }

@@ -43,11 +43,35 @@ function residentMb(pid: number): number {
   }
 }
 
-function deathOf(code: number | null, signal: string | null, stderr: string): Failure {
-  const memory = /heap out of memory|bad_alloc|Array buffer allocation failed/.test(stderr);
+/** Where the kernel counts the processes of our group that it killed for want of memory: cgroup 2, then 1. */
+const oomCounters = ['/sys/fs/cgroup/memory.events', '/sys/fs/cgroup/memory/memory.oom_control'];
+
+/** The count in the first of the files that is there; 0 where none is. */
+export function oomKills(files: readonly string[] = oomCounters): number {
+  for (const file of files) {
+    try {
+      return Number(/^oom_kill (\d+)$/m.exec(readFileSync(file, 'latin1'))?.[1] ?? 0);
+    } catch {
+      // the other kind of cgroup, or no Linux
+    }
+  }
+  return 0;
+}
+
+const saysStarved = /out of memory|bad_alloc|allocation failed|cannot allocate memory/i;
+
+interface Death {
+  code: number | null;
+  signal: string | null;
+  stderr: string;
+  /** It said so, or the kernel has killed for want of memory meanwhile. */
+  starved: boolean;
+}
+
+function deathOf({ code, signal, stderr, starved }: Death): Failure {
   const how = signal === null ? `ended with code ${code}` : `was ended by ${signal}`;
   const said = stderr.trim().split('\n').slice(-3).join(' ');
-  return new Failure(memory ? 'OutOfMemory' : 'ChildDied', `the child process ${how}${said ? `: ${said}` : ''}`);
+  return new Failure(starved ? 'OutOfMemory' : 'ChildDied', `the child process ${how}${said ? `: ${said}` : ''}`);
 }
 
 /** Forks one of our entries (`workers/trainer.ts`) with an IPC channel; messages go by structured clone. */
@@ -60,13 +84,20 @@ export function startChild(entry: string, args: string[], options: ChildOptions)
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   });
   const pid = child.pid ?? 0;
+  const killsBefore = oomKills();
   let why: Failure | null = null;
   let stderr = '';
+  let starved = false;
   const kill = (reason: Failure): void => {
     why ??= reason;
     child.kill('SIGKILL');
   };
-  child.stderr?.on('data', (chunk: Buffer) => (stderr = (stderr + chunk.toString()).slice(-stderrKept)));
+  child.stderr?.on('data', (chunk: Buffer) => {
+    const said = stderr + chunk.toString();
+    // a stack may follow that is longer than what is kept
+    starved ||= saysStarved.test(said);
+    stderr = said.slice(-stderrKept);
+  });
   const watch = setInterval(() => {
     const used = residentMb(pid);
     if (used <= options.memoryLimitMb) return;
@@ -81,7 +112,9 @@ export function startChild(entry: string, args: string[], options: ChildOptions)
     child.once('error', (error) => {
       if (child.pid === undefined) end(new Failure('Unavailable', `no child process: ${error.message}`));
     });
-    child.once('close', (code, signal) => end(deathOf(code, signal, stderr)));
+    child.once('close', (code, signal) =>
+      end(deathOf({ code, signal, stderr, starved: starved || (signal === 'SIGKILL' && oomKills() > killsBefore) })),
+    );
   });
   if (pid > 0) options.onChild?.(pid, true);
   return { process: child, pid, kill, ended };

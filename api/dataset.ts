@@ -38,6 +38,7 @@ const dataProblems = [
   'TooManyColumns',
   'KeyColumnMissing',
   'StoreFull',
+  'DiskFull',
 ] as const;
 
 function shown({ id: _, project: __, ...dataset }: DatasetRow) {

@@ -22,6 +22,7 @@ const retryAfterSeconds: Partial<Record<FailureName, string>> = {
   OutOfMemory: '5',
   ChildDied: '1',
   StoreFull: '60',
+  DiskFull: '60',
   WorkerShutdown: '2',
 };
 

@@ -51,7 +51,7 @@ async function receive(request: Request, path: string): Promise<string> {
     }
   } catch (error) {
     reader?.cancel().catch(() => undefined);
-    throw (error as NodeJS.ErrnoException).code === 'ENOSPC' ? new Failure('StoreFull', 'the disk is full') : error;
+    throw (error as NodeJS.ErrnoException).code === 'ENOSPC' ? new Failure('DiskFull', 'the disk is full') : error;
   } finally {
     await file.close();
   }

@@ -16,7 +16,6 @@ import { artifactHooks } from '../db/artifact.js';
 import type { Pool, PoolDeps } from './pool.js';
 
 const scorerDeadlineMs = 600_000;
-const memoryLimitMb = 4_096;
 /** Tests kill trainings that take seconds; real ones would mostly write checkpoints. */
 const checkpointEveryMs = process.env['NODE_ENV'] === 'test' ? 1_000 : 15_000;
 
@@ -28,6 +27,7 @@ export async function hostPool(
   host: { slots: number; device: Device; env?: Record<string, string> },
 ): Promise<Pool> {
   const { db, config, log } = deps;
+  const memoryLimitMb = config.memoryMb;
   const store = createStore(config.store);
   const artifacts = createArtifacts(store, artifactHooks(db));
   const scratch = join(config.home, 'scratch');

@@ -72,7 +72,7 @@ async function gunzip(path: string, target: string, limit: number, signal: Abort
     if (code.startsWith('Z_') || code === 'ERR_TRAILING_JUNK_AFTER_STREAM_END') {
       wrongFormat('the gzip data is cut off or damaged');
     }
-    if (code === 'ENOSPC') throw new Failure('StoreFull', 'the disk is full', { cause: error });
+    if (code === 'ENOSPC') throw new Failure('DiskFull', 'the disk is full', { cause: error });
     throw error;
   }
 }

@@ -39,6 +39,12 @@ it('counts each failure of a step by itself: a long outage leaves a dying child 
   expect(said.indexOf(true)).toBe(33);
 });
 
+it('tries for some minutes where a disk is full, then gives up', async () => {
+  for (const full of ['DiskFull', 'StoreFull'] as const) {
+    expect((await attempts(Array<FailureName>(60).fill(full), true)).indexOf(true)).toBe(59);
+  }
+});
+
 it('counts all attempts of what is not recorded, and never retries a wrong request', async () => {
   expect((await attempts(['Unavailable', 'Unavailable', 'OutOfMemory'], false)).indexOf(true)).toBe(2);
   expect(await attempts(['NoLabels'], true)).toEqual([true]);

@@ -33,6 +33,8 @@ export interface Options {
   code?: string;
   memoryLimitMb?: number;
   checkpointEveryMs?: number;
+  /** Folder of the trainer's files, where it is not the world's. */
+  scratch?: string;
 }
 
 export interface Executed {
@@ -48,10 +50,11 @@ export async function openModelWorld() {
 
   function activitiesOf(options: Options): Record<Node, (input: never) => Promise<StepResultBase>> {
     const { code = 'test', memoryLimitMb = 2000, checkpointEveryMs = 60_000 } = options;
+    const { scratch = world.config.scratch } = options;
     const deps = { ...world.deps, scorer, code };
     const training = {
       ...deps,
-      ...{ scratch: world.config.scratch, memoryLimitMb, checkpointEveryMs, childEnv: {} },
+      ...{ scratch, memoryLimitMb, checkpointEveryMs, childEnv: {} },
       device: { provider: 'cpu' as const, name: 'cpu', note: '', threads: 1 },
       onChild: (pid: number, alive: boolean) => void (alive && children.push(pid)),
     };
@@ -133,7 +136,7 @@ export async function openModelWorld() {
       const name = `r${randomUUID().slice(0, 8)}`;
       const path = world.write(`${name}.csv`, csv());
       const trainer = { type: 'linear', params: { epochs: 3, batch: 16 }, seed: 7 };
-      const dataset = { source: { type: 'file', path } };
+      const dataset = { ...(more['dataset'] as Document | undefined), source: { type: 'file', path } };
       const { run: first } = await world.open(documentOf(name, { trainer, ...more, dataset } as Document));
       await closeRun(world.db, { run: first, status: 'cancelled', failure: null });
       return name;

@@ -28,6 +28,7 @@ describe('readConfig', () => {
       token: undefined,
       sources: undefined,
       gpu: { devices: undefined },
+      memoryMb: 4096,
       results: { days: 30, bytes: 50e9 },
       hold: undefined,
       logLevel: 'info',
@@ -51,8 +52,18 @@ describe('readConfig', () => {
       PERENNIAL_LOG: 'loud',
       PERENNIAL_TOKEN: 'short',
       PERENNIAL_HOLD: 'train:never',
+      PERENNIAL_MEMORY_MB: '100',
+      PERENNIAL_RESULTS_DAYS: 'long',
     });
-    for (const name of ['PERENNIAL_PORT', 'TEMPORAL_ADDRESS', 'DATABASE_URL', 'PERENNIAL_LOG', 'PERENNIAL_TOKEN']) {
+    for (const name of [
+      'PERENNIAL_PORT',
+      'TEMPORAL_ADDRESS',
+      'DATABASE_URL',
+      'PERENNIAL_LOG',
+      'PERENNIAL_TOKEN',
+      'PERENNIAL_MEMORY_MB',
+      'PERENNIAL_RESULTS_DAYS',
+    ]) {
       expect(problems.filter((problem) => problem.startsWith(`${name} `))).toHaveLength(1);
     }
     expect(problems).toContain('PERENNIAL_STORE s3:// is not built yet: name a folder');

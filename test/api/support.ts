@@ -87,6 +87,7 @@ function configFor(home: string, options: TestApiOptions): Config {
     token: options.token === undefined ? undefined : new Secret(options.token),
     sources: options.sources,
     gpu: { devices: [] },
+    memoryMb: 4096,
     results: { days: 30, bytes: 50e9 },
     hold: undefined,
     logLevel: 'error',
