@@ -1,7 +1,7 @@
 // A training that fails for want of disk or memory, or diverges: a named failure, its last checkpoint kept. Run again with
 // what it lacked, it goes on from there and ends in the bytes of a training that nobody disturbed.
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { sql } from 'drizzle-orm';
@@ -81,12 +81,19 @@ describe('a training that ends early', () => {
     const disk = smallDisk(256 * 1024);
     if ('why' in disk) return skip(disk.why);
     const context = await models.open(await models.pipeline(long));
+    // what the child removes is taken as well, so that there is never room for the next checkpoint
     const fill = () => {
-      try {
-        writeFileSync(join(disk.path, 'filler'), Buffer.alloc(256 * 1024));
-      } catch (error) {
-        expect(isDiskFull(error)).toBe(true);
-      }
+      const filler = join(disk.path, 'filler');
+      const more = () => {
+        try {
+          for (;;) appendFileSync(filler, Buffer.alloc(4096));
+        } catch (error) {
+          expect(isDiskFull(error)).toBe(true);
+        }
+      };
+      more();
+      const filling = setInterval(more, 2);
+      onTestFinished(() => clearInterval(filling));
     };
     expect(await disturbed(context, { ...often, scratch: disk.path }, fill)).toBe('DiskFull');
     await goesOn(context, 'disk-full');
