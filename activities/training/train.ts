@@ -52,7 +52,8 @@ export async function train(deps: TrainDeps, input: StepInput): Promise<TrainRes
   const where = await place(deps, input, spec);
   return reusing(deps, input, {
     step: 'train',
-    facts: () => Promise.resolve({ inputsDigest: spec.inputsDigest }),
+    // the version that it starts warm from stands in the lineage, so it counts even where its state is another's
+    facts: () => Promise.resolve({ inputsDigest: spec.inputsDigest, warm: { ...where.warm } }),
     work: () => trainNow(deps, input, spec, where),
     applied: (tx, _result, source) => copyMetrics(tx, source, { run: input.context.run, candidate: input.candidate }),
   });
