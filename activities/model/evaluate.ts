@@ -4,6 +4,7 @@ import { inTransaction } from '../../db/client.js';
 import { type Champion, champion as championOf } from '../../db/model.js';
 import { setRunResult } from '../../db/run.js';
 import { Failure } from '../../domain/failures.js';
+import type { Json } from '../../domain/json.js';
 import { judge } from '../../domain/gate.js';
 import { allClasses, type Answers, answersOf, metricsOf } from '../../domain/measure.js';
 import { type FittedFeatures, type ModelOutputs, servedTolerance, type Signature } from '../../domain/model.js';
@@ -42,10 +43,13 @@ export function pureEvaluation(deps: ModelDeps, input: StepInput): PureWork<Eval
   return {
     step: 'evaluate',
     facts: async () => {
-      const incumbent = await championOf(deps.db, (await seenBy(deps.db, 'evaluate', input)).model);
-      if (incumbent === null) return null;
-      const { version, modelFile, golden, features } = incumbent;
-      return { version, modelFile, golden, features };
+      const { document, model } = await seenBy(deps.db, 'evaluate', input);
+      const incumbent = await championOf(deps.db, model);
+      const { version, modelFile, golden, features } = incumbent ?? {};
+      const champion = { version, modelFile, golden, features };
+      // what a gate demands of the clock is measured in every run
+      const timed = document.gate.checks.some(({ kind }) => kind === 'latency');
+      return JSON.parse(JSON.stringify({ champion, ...(timed && { run }) })) as Json;
     },
     work: () => evaluate(deps, input),
     applied: (tx, { metrics, verdict, evaluation }) => setRunResult(tx, run, { metrics, verdict, evaluation }),

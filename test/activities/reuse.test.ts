@@ -74,6 +74,10 @@ describe('a step with the inputs of an earlier one', () => {
       until('train').slice(1).concat('train', 'package', 'evaluate'),
     );
     expect(await changed({}, 'another')).toEqual([]);
+    const latency = { 'gate.checks': [{ latency: { p99Ms: 1e6 } }] };
+    await models.run(name, { overrides: latency });
+    // a demand on the clock is measured anew
+    expect(await changed(latency)).toEqual(until('evaluate'));
     // approval and triggers are read by no step that computes
     expect(await changed({ approval: { quorum: 1, deadline: '1 day', onDeadline: 'reject' } })).toEqual(pureSteps);
     world.write(`${name}.csv`, csv(0.5));
