@@ -62,6 +62,12 @@ export class Message {
     return this;
   }
 
+  /** Fields that are encoded already, as `readFields` gives them. */
+  raw(encoded: Uint8Array): this {
+    this.#push(encoded);
+    return this;
+  }
+
   /** The whole message in one array. */
   finish(): Uint8Array {
     const out = new Uint8Array(this.#size);
@@ -78,6 +84,8 @@ export class Message {
 export interface Field {
   number: number;
   value: number | Uint8Array | null;
+  /** The whole field with its key, for copying. */
+  raw: Uint8Array;
 }
 
 function readVarint(bytes: Uint8Array, at: number): [number, number] {
@@ -95,6 +103,7 @@ function readVarint(bytes: Uint8Array, at: number): [number, number] {
 export function* readFields(bytes: Uint8Array): Generator<Field> {
   let at = 0;
   while (at < bytes.length) {
+    const start = at;
     let key: number;
     [key, at] = readVarint(bytes, at);
     const number = Math.floor(key / 8);
@@ -110,6 +119,6 @@ export function* readFields(bytes: Uint8Array): Generator<Field> {
       at += size;
     } else throw new RangeError(`protobuf: wire type ${wireType}`);
     if (at > bytes.length) throw new RangeError('protobuf: cut off inside a field');
-    yield { number, value };
+    yield { number, value, raw: bytes.subarray(start, at) };
   }
 }
