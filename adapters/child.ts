@@ -1,6 +1,7 @@
 // Forked children: the trainer and the scorer, seen from the parent, which only supervises.
 // Deadline, memory limit and SIGKILL are fork.ts's; here are the messages, their order, and what a death means.
 import type { Digest } from '../domain/artifact.js';
+import type { MetricLine } from '../domain/command.js';
 import { Failure, isFailureName } from '../domain/failures.js';
 import type { GoldenRows, ModelInputs, ModelOutputs, Signature, TrainerMessage } from '../domain/model.js';
 import type { TrainerControl } from '../domain/trainers.js';
@@ -24,19 +25,25 @@ export interface TrainerRun {
 export interface TrainerHandlers {
   started(message: Extract<TrainerMessage, { type: 'started' }>): void;
   progress(message: Extract<TrainerMessage, { type: 'progress' }>): void;
+  /** Programs only. */
+  metrics?(lines: MetricLine[]): void;
   /** Awaited in order; the child hears of it afterwards. What it throws ends the child and rejects `done`. */
   checkpoint(message: { step: number; path: string }): Promise<void>;
 }
 
 export interface TrainerOptions extends ChildOptions {
   deadlineMs: number;
+  /** Default `workers/trainer.ts`. */
+  entry?: 'workers/trainer.ts' | 'workers/command.ts';
+  /** Said before anything else. */
+  first?: TrainerControl;
 }
 
 type Done = { path: string; steps: number; loss: number };
 
 /** Forks a trainer on `specPath` (a `TrainSpec` as JSON) and follows it to its end. */
 export function runTrainer(specPath: string, on: TrainerHandlers, options: TrainerOptions): TrainerRun {
-  const child = startChild('workers/trainer.ts', [specPath], options);
+  const child = startChild(options.entry ?? 'workers/trainer.ts', [specPath], options);
   let result: Done | null = null;
   let failed: Failure | null = null;
   let stopping = false;
@@ -47,6 +54,7 @@ export function runTrainer(specPath: string, on: TrainerHandlers, options: Train
   const handle = async (message: TrainerMessage): Promise<void> => {
     if (message.type === 'started') on.started(message);
     else if (message.type === 'progress') on.progress(message);
+    else if (message.type === 'metrics') on.metrics?.(message.lines);
     else if (message.type === 'checkpoint') {
       await on.checkpoint({ step: message.step, path: message.path });
       tell({ type: 'stored', step: message.step });
@@ -62,6 +70,7 @@ export function runTrainer(specPath: string, on: TrainerHandlers, options: Train
         child.kill(new Failure('ChildDied', 'the parent could not keep a checkpoint'));
       });
   });
+  if (options.first) tell(options.first);
   const late = new Failure('DeadlineExceeded', `training took longer than ${options.deadlineMs} ms`);
   const timer = deadline(options.deadlineMs, () => child.kill(late));
   const finish = async (): Promise<Done> => {

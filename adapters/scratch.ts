@@ -39,11 +39,17 @@ async function isLeft(parent: string, name: string): Promise<boolean> {
   return touched !== undefined && Date.now() - touched > foreignAgeMs;
 }
 
+/** Names of the folders of processes that are gone. */
+export async function leftFolders(parent: string): Promise<string[]> {
+  const names = await readdir(parent).catch(() => [] as string[]);
+  const left = await Promise.all(names.map((name) => isLeft(parent, name)));
+  return names.filter((_, index) => left[index]);
+}
+
 /** Removes the folders of processes that are gone, and nothing else. Gives how many; never throws. */
 export async function sweepScratch(parent: string): Promise<number> {
   let swept = 0;
-  for (const name of await readdir(parent).catch(() => [])) {
-    if (!(await isLeft(parent, name))) continue;
+  for (const name of await leftFolders(parent)) {
     const removed = rm(join(parent, name), { recursive: true, force: true });
     // what cannot be removed now is tried again at the next start
     swept += await removed.then(

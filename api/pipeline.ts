@@ -1,18 +1,17 @@
 // Pipelines: posted as documents, paused, resumed.
 import { z } from '@hono/zod-openapi';
-import { isAbsolute, relative, resolve } from 'node:path';
-import type { Config } from '../adapters/config.js';
-import { isLoopback } from '../adapters/config.js';
 import { listPipelines, pipelineView, savePipeline, setPaused, type PipelineView } from '../db/pipeline.js';
 import { parsePipeline } from '../domain/document.js';
 import { Failure } from '../domain/failures.js';
 import { canonicalJson, type Json } from '../domain/json.js';
 import type { PipelineDocument } from '../domain/pipeline.js';
 import { sha256Of } from './body.js';
+import { keepTheCode, pinCode } from './code.js';
 import { temporalUrl, type ApiDeps } from './deps.js';
 import { endpoint, type ApiRequest, type Endpoint } from './endpoint.js';
 import { actorOf, auditBehalf } from './identity.js';
 import { once } from './once.js';
+import { resolveSource } from './source.js';
 import { actorFields, listSchema, momentSchema, nameSchema, pageFields, pageOf } from './schemas.js';
 
 const loopSchema = z.object({ workflowId: z.string() });
@@ -50,24 +49,6 @@ function shown(deps: ApiDeps, view: PipelineView): PipelineView & { temporalUrl:
   return { ...view, temporalUrl: temporalUrl(deps, view.loop.workflowId) };
 }
 
-/** Relative paths are the server's; off loopback only files below one folder may be named. */
-function resolveSource(source: Json, document: PipelineDocument, config: Pick<Config, 'host' | 'sources'>): Json {
-  const path = document.dataset.source?.path;
-  if (path === undefined) return source;
-  const absolute = resolve(path);
-  if (!isLoopback(config.host)) {
-    const inside = config.sources === undefined ? '..' : relative(config.sources, absolute);
-    if (inside === '' || inside.startsWith('..') || isAbsolute(inside)) {
-      throw new Failure('SourceNotAllowed', 'files are read only below the folder that PERENNIAL_SOURCES names', {
-        faults: [{ path: 'dataset.source.path', message: 'lies outside the allowed folder' }],
-      });
-    }
-  }
-  const copy = structuredClone(source) as { dataset: { source: { path: string } } };
-  copy.dataset.source.path = absolute;
-  return copy as unknown as Json;
-}
-
 function parsed(value: Json): PipelineDocument {
   const result = parsePipeline(value);
   if ('document' in result) return result.document;
@@ -76,12 +57,14 @@ function parsed(value: Json): PipelineDocument {
 }
 
 async function create(request: ApiRequest, deps: ApiDeps) {
-  const source = resolveSource(request.body as Json, parsed(request.body as Json), deps.config);
+  const sent = parsed(request.body as Json);
+  const { source, packed } = await pinCode(resolveSource(request.body as Json, sent, deps.config), sent, deps);
   const document = parsed(source);
   const digest = `sha256:${sha256Of(canonicalJson(document))}` as const;
   const actor = actorOf(request.identity, {}, 'by', 'anonymous');
   return once(request, deps, async (tx) => {
     const { project } = request.identity;
+    await keepTheCode(tx, project, document, packed);
     const saved = await savePipeline(tx, { project, document, source, digest, by: actor.by, verified: actor.verified });
     const { name, version, workflowId } = saved;
     const body = { name, version, loop: { workflowId }, temporalUrl: temporalUrl(deps, workflowId) };
@@ -134,7 +117,7 @@ export function pipelineEndpoints(): Endpoint[] {
           200: { description: 'The same document as before: the same version', schema: savedSchema },
           201: { description: 'Created, or changed to the next version', schema: savedSchema },
         },
-        problems: ['InvalidPipeline', 'SourceNotAllowed'],
+        problems: ['InvalidPipeline', 'SourceNotAllowed', 'SourceNotFound', 'CodeRefused', 'StoreFull'],
       },
       create,
     ),

@@ -2,6 +2,7 @@
 import { approvalEndpoints } from './approval.js';
 import { artifactEndpoints } from './artifact.js';
 import { auditEndpoints } from './audit.js';
+import { codeEndpoints } from './code.js';
 import { datasetEndpoints } from './dataset.js';
 import type { Endpoint } from './endpoint.js';
 import { inferenceEndpoints } from './inference.js';
@@ -23,6 +24,7 @@ export function allEndpoints(metrics: Metrics = createMetrics()): Endpoint[] {
     ...runOpenEndpoints(),
     ...runEndpoints(),
     runEventsEndpoint(),
+    ...codeEndpoints(),
     ...datasetEndpoints(),
     ...labelingEndpoints(),
     ...approvalEndpoints(),

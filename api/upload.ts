@@ -34,10 +34,10 @@ async function nextChunk(reader: ReadableStreamDefaultReader<Uint8Array>): Promi
 }
 
 /** Writes the body to a file and gives its sha256. @throws Failure `TooLarge`, `InvalidRequest` when it is cut */
-async function receive(request: Request, path: string): Promise<string> {
+export async function receive(request: Request, path: string, limitBytes = fileLimitBytes): Promise<string> {
   const announced = request.headers.get('content-length');
-  const tooLarge = () => new Failure('TooLarge', `a file may have at most ${fileLimitBytes} bytes`);
-  if (Number(announced ?? '0') > fileLimitBytes) throw tooLarge();
+  const tooLarge = () => new Failure('TooLarge', `a file may have at most ${limitBytes} bytes`);
+  if (Number(announced ?? '0') > limitBytes) throw tooLarge();
   const hash = createHash('sha256');
   const file = await open(path, 'wx', 0o600);
   let size = 0;
@@ -45,7 +45,7 @@ async function receive(request: Request, path: string): Promise<string> {
   try {
     for (let chunk = reader && (await nextChunk(reader)); chunk; chunk = await nextChunk(reader!)) {
       size += chunk.length;
-      if (size > fileLimitBytes) throw tooLarge();
+      if (size > limitBytes) throw tooLarge();
       hash.update(chunk);
       for (let at = 0; at < chunk.length;) at += (await file.write(chunk, at)).bytesWritten;
     }

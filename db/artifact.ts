@@ -67,10 +67,11 @@ export async function artifactOf(tx: Tx, project: string, digest: Digest): Promi
   );
 }
 
-// owners name what they are: a version of a dataset, a step of a workflow, the quarantine of a run, a stored result
+// owners name what they are: a version of a dataset, a step of a workflow, the quarantine of a run, a stored result, code of
+// a project
 function ownedBy(project: string): SQL {
   const step = sql`regexp_match(f.owner, '^step:(.*)/([^/]*)/([^/]*)$')`;
-  return sql`(starts_with(f.owner, ${`result:${project}/`})
+  return sql`(f.owner = ${`code:${project}`} or starts_with(f.owner, ${`result:${project}/`})
     or exists (select 1 from dataset d where d.project = ${project}
       and d.id = substring(f.owner from '^dataset:([^/]+)/'))
     or exists (select 1 from run r where r.project = ${project}

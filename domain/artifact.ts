@@ -15,6 +15,7 @@ export const mediaTypes = {
   onnx: 'application/onnx',
   binary: 'application/octet-stream',
   markdown: 'text/markdown; charset=utf-8',
+  tar: 'application/x-tar',
 } as const;
 
 export function isDigest(value: unknown): value is Digest {

@@ -121,6 +121,7 @@ export const failures = {
   CommandTimedOut: { family: 'request', retry: 'never', status: 422, title: 'The program ran past its deadline' },
   CommandMemoryExceeded: { family: 'request', retry: 'never', status: 422, title: 'The program used too much memory' },
   CommandDiskExceeded: { family: 'request', retry: 'never', status: 422, title: 'The program wrote too much' },
+  CommandForked: { family: 'request', retry: 'never', status: 422, title: 'The program started too many processes' },
   CommandLeftProcesses: { family: 'request', retry: 'never', status: 422, title: 'The program left processes behind' },
   CommandPrintedSecret: { family: 'request', retry: 'never', status: 422, title: 'The program printed a secret' },
   CommandNoModel: { family: 'request', retry: 'never', status: 422, title: 'The program left no model' },

@@ -1,5 +1,6 @@
 // Words about models: signature, features as fitted, what training and packaging hand on.
 import type { Digest } from './artifact.js';
+import type { MetricLine } from './command.js';
 import type { Task } from './dataset.js';
 import type { Span } from './features.js';
 import type { Json } from './json.js';
@@ -261,6 +262,8 @@ export interface Progress {
 export type TrainerMessage =
   | { type: 'started'; step: number; totalSteps: number; provider: Provider }
   | ({ type: 'progress' } & Progress)
+  /** Of a program: numbers by name. */
+  | { type: 'metrics'; lines: MetricLine[] }
   | { type: 'checkpoint'; step: number; path: string }
   | { type: 'done'; path: string; steps: number; loss: number }
   | { type: 'failed'; failure: string; detail: string };

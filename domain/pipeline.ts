@@ -1,5 +1,6 @@
 // The pipeline document (docs/pipeline.md) after parsing: every default filled in, durations in milliseconds.
 import type { Check } from './check.js';
+import type { CommandParams } from './command.js';
 import type { ColumnType, Task } from './dataset.js';
 import type { FeatureTreatments } from './features.js';
 import type { Strategy } from './labeling.js';
@@ -22,15 +23,25 @@ export type Expectation =
   | { column: string; min?: number; max?: number; in?: string[]; notNull?: boolean; unique?: boolean }
   | { rows: { min?: number; max?: number } };
 
-export interface TrainerSpecification {
-  type: TrainerType;
-  params: TrainerParams;
+interface TrainerChoice {
   seed: number;
   /** `auto` goes to `gpu` when FLOPs per step make it pay. */
   pool: 'auto' | 'cpu' | 'gpu';
   /** Begins with what this version has learnt, where it fits. */
   warmStart?: 'champion';
 }
+
+export interface BuiltInTrainer extends TrainerChoice {
+  type: TrainerType;
+  params: TrainerParams;
+}
+
+export interface CommandTrainer extends TrainerChoice {
+  type: 'command';
+  params: CommandParams;
+}
+
+export type TrainerSpecification = BuiltInTrainer | CommandTrainer;
 
 export type SplitBy = { kind: 'key' } | { kind: 'group'; column: string } | { kind: 'time'; column: string };
 

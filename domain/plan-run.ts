@@ -53,8 +53,10 @@ function candidateNodes(trainer: TrainerSpecification, candidate: number, of: nu
   const suffix = of === 1 ? '' : `-${candidate + 1}`;
   const onFailure = of === 1 ? ('fail' as const) : ('drop-candidate' as const);
   const queue: Queue = trainer.pool === 'gpu' ? 'gpu' : 'cpu';
+  // a program is given the rows too
+  const learntFrom = trainer.type === 'command' ? ['validate', 'split', 'label', 'featurize'] : ['featurize'];
   return [
-    node(`train${suffix}`, ['featurize'], { activity: 'train', queue, timeoutMs: 24 * hourMs, onFailure, candidate }),
+    node(`train${suffix}`, learntFrom, { activity: 'train', queue, timeoutMs: 24 * hourMs, onFailure, candidate }),
     node(`package${suffix}`, ['validate', 'split', 'label', 'featurize', `train${suffix}`], {
       activity: 'package',
       queue: 'cpu',
@@ -103,6 +105,8 @@ export const gpuFlopsPerStep = 1e9;
 /** Where to train when rows are featurised: `width` columns of the matrix, `outputs` classes (1 for regression). */
 export function trainQueue(trainer: TrainerSpecification, width: number, outputs: number): 'cpu' | 'gpu' {
   if (trainer.pool !== 'auto') return trainer.pool;
+  // nobody knows what a program does in one step
+  if (trainer.type === 'command') return 'cpu';
   const { type, params } = trainer;
   return flopsPerStep({ trainer: type, params, width, outputs }) >= gpuFlopsPerStep ? 'gpu' : 'cpu';
 }

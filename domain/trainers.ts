@@ -151,4 +151,6 @@ export type TrainerControl =
   /** Write a checkpoint, report it and exit: the work goes on elsewhere. */
   | { type: 'stop' }
   /** The checkpoint of this step is in the store; the file of the one before it may go. */
-  | { type: 'stored'; step: number };
+  | { type: 'stored'; step: number }
+  /** To the child of a program, first of all: what must not be printed. Its environment and files can be read by the program. */
+  | { type: 'secrets'; values: string[] };

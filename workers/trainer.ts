@@ -31,7 +31,7 @@ function listen(): void {
   dieWithParent(1);
   process.on('message', (message: TrainerControl) => {
     if (message.type === 'stop') control.stopping = true;
-    else control.storedStep = Math.max(control.storedStep, message.step);
+    else if (message.type === 'stored') control.storedStep = Math.max(control.storedStep, message.step);
   });
   process.on('SIGTERM', () => (control.stopping = true));
 }

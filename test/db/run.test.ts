@@ -89,7 +89,7 @@ describe('openRun', () => {
     });
     const run = await open(name, 'a', { overrides: { 'trainer.params.epochs': 20 } });
     const { document, documentDigest, context } = await runSpecification(base.db, run.id);
-    expect(document.trainers[0]!.params['epochs']).toBe(20);
+    expect(document.trainers[0]!.params).toMatchObject({ epochs: 20 });
     expect(documentDigest).toBe(digestOf(document));
     expect(context).toEqual({ run: run.id, project: 'default', pipeline: name, number: 1 });
   });

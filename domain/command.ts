@@ -1,0 +1,117 @@
+// The `command` trainer as plain data: a user's program, what it may use, and what it is told (docs/command-trainer.md).
+import type { Digest } from './artifact.js';
+import type { Task } from './dataset.js';
+import type { Json } from './json.js';
+import type { Signature } from './model.js';
+
+/** What the program's model takes: the featurised matrix `X`, or the raw rows of the signature. */
+export const modelForms = ['features', 'rows'] as const;
+export type ModelForm = (typeof modelForms)[number];
+
+/** `trainer.params` of type `command`. Of `directory` and `code` one is given; stored documents have `code`. */
+export interface CommandParams {
+  /** A folder where the API runs; it is packed when the pipeline is posted. */
+  directory: string | null;
+  /** Digest of an uploaded directory. */
+  code: Digest | null;
+  /** Program and arguments, run in a copy of the directory. */
+  program: string[];
+  inputs: ModelForm;
+  /** `name@sha256:…`; null: a virtual environment of the directory's requirements.txt, or what the host has. */
+  image: string | null;
+  /** Of one attempt. */
+  deadlineMs: number;
+  /** Resident memory of all its processes. */
+  memoryMb: number;
+  /** Everything that it writes. */
+  diskMb: number;
+  /** For the program alone. */
+  params: { [key: string]: Json };
+}
+
+export const commandDefaults = { deadlineMs: 4 * 3_600_000, memoryMb: 4_096, diskMb: 10_240 } as const;
+/** The step has a day; what remains of it is for the environment and the store. */
+export const longestCommandMs = 22 * 3_600_000;
+
+/** Changes whenever the same program would be told other things or its model be packaged otherwise. */
+export const commandVersion = '1';
+
+/** What the program finds, relative to the job directory. */
+export interface CommandPart {
+  rows: number;
+  /** The typed rows: key, label and all columns, in key order, as the matrices. */
+  parquet: string;
+  /** Row-major little-endian float32, rows x width; y: class index or value. */
+  x: string;
+  y: string;
+}
+
+/** `spec.json` of the program. */
+export interface CommandJob {
+  version: 1;
+  task: Task;
+  classes: string[];
+  key: string;
+  label: string;
+  /** Of the Parquet files. */
+  columns: { name: string; type: string }[];
+  /** Of the matrices. */
+  width: number;
+  signature: Signature;
+  inputs: ModelForm;
+  seed: number;
+  params: { [key: string]: Json };
+  train: CommandPart;
+  validation: CommandPart | null;
+  limits: { deadlineMs: number; memoryMb: number; diskMb: number };
+  /** The step of the checkpoint that lies in place, 0 without one. */
+  resumedFromStep: number;
+  paths: { model: string; metrics: string; checkpoint: string };
+}
+
+/** What our own child that runs the program is told (workers/command.ts). Paths are absolute. */
+export interface CommandSpec {
+  /** Unique; holds `code/`, `job/` (the program's PERENNIAL_JOB, by which its processes are known) and what goes to the store. */
+  folder: string;
+  /** A file to run with its arguments, in `cwd`. */
+  command: string[];
+  cwd: string;
+  env: Record<string, string>;
+  /** Run when everything ends: removes what no process of ours holds, such as a container. */
+  cleanUp: string[] | null;
+  deadlineMs: number;
+  memoryMb: number;
+  diskMb: number;
+  /** From SIGTERM to SIGKILL, for a last checkpoint. */
+  drainMs: number;
+  checkpointEveryMs: number;
+  inputsDigest: Digest;
+  resumedFromStep: number;
+}
+
+/** One line of `metrics.jsonl`: a step and numbers by name. */
+export interface MetricLine {
+  step: number;
+  values: Record<string, number>;
+}
+
+/** Longer names and more of them are left out. */
+const mostNames = 100;
+const namePattern = /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/;
+
+/** Null where the line is none; numbers that are not finite are left out. */
+export function parseMetricLine(line: string): MetricLine | null {
+  let raw: unknown;
+  try {
+    raw = JSON.parse(line);
+  } catch {
+    return null;
+  }
+  if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) return null;
+  const { step, ...rest } = raw as Record<string, unknown>;
+  if (typeof step !== 'number' || !Number.isSafeInteger(step) || step < 0) return null;
+  const values = Object.entries(rest)
+    .filter(([name, value]) => namePattern.test(name) && typeof value === 'number' && Number.isFinite(value))
+    .slice(0, mostNames);
+  return { step, values: Object.fromEntries(values) as Record<string, number> };
+}
