@@ -42,6 +42,8 @@ export interface Config {
   memoryMb: number;
   /** How long, and how much of, results of steps are kept for runs to come. */
   results: { days: number; bytes: number };
+  /** Programs as trainers: the Python of their environments, and the names of our variables that they are given. */
+  command: { python: string; variables: readonly string[] };
   hold: { step: string; point: 'before' | 'middle' | 'after' } | undefined;
   logLevel: 'debug' | 'info' | 'warn' | 'error';
 }
@@ -146,6 +148,19 @@ export const settings: readonly Setting[] = [
     readBy: 'flow worker',
   },
   {
+    name: 'PERENNIAL_PYTHON',
+    default: '`python3`',
+    meaning: 'Python that makes the environments of `command` trainers.',
+    readBy: 'workers',
+  },
+  {
+    name: 'PERENNIAL_COMMAND_ENV',
+    default: 'none',
+    meaning:
+      'Names of variables, separated by commas, that `command` trainers are given. Their values must not be printed.',
+    readBy: 'workers',
+  },
+  {
     name: 'PERENNIAL_TEMPORAL_UI',
     default: 'the embedded server’s',
     meaning: 'Base URL of your Temporal Web UI, for links.',
@@ -234,6 +249,13 @@ const environment = z.object({
   PERENNIAL_MEMORY_MB: amount('4096').refine((value) => value >= 256, { error: 'must be 256 or more' }),
   PERENNIAL_RESULTS_DAYS: amount('30'),
   PERENNIAL_RESULTS_GB: amount('50'),
+  PERENNIAL_PYTHON: z.string().default('python3'),
+  PERENNIAL_COMMAND_ENV: z
+    .string()
+    .regex(/^[A-Za-z_][A-Za-z0-9_]*(\s*,\s*[A-Za-z_][A-Za-z0-9_]*)*$/, {
+      error: 'must be names of variables, separated by commas',
+    })
+    .optional(),
   PERENNIAL_HOLD: z
     .string()
     .regex(/^[A-Za-z][A-Za-z0-9_-]*:(before|middle|after)$/, { error: 'must be <step>:<before|middle|after>' })
@@ -270,6 +292,10 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     gpu: { devices: devices?.filter((device) => device !== '') },
     memoryMb: value.PERENNIAL_MEMORY_MB,
     results: { days: value.PERENNIAL_RESULTS_DAYS, bytes: value.PERENNIAL_RESULTS_GB * 1e9 },
+    command: {
+      python: value.PERENNIAL_PYTHON,
+      variables: value.PERENNIAL_COMMAND_ENV?.split(',').map((name) => name.trim()) ?? [],
+    },
     hold: step && point ? { step, point: point as 'before' | 'middle' | 'after' } : undefined,
     logLevel: value.PERENNIAL_LOG,
   });

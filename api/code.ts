@@ -5,7 +5,7 @@ import { open, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import { codeLimits, packFolder, readFolder, unpackFolder } from '../adapters/code/index.js';
+import { codeLimits, packFolder, readFolder, unpackFolder } from '../adapters/folder/index.js';
 import { inScratchFolder } from '../adapters/scratch.js';
 import type { Tx } from '../db/client.js';
 import { hasCode, keepCode } from '../db/code.js';

@@ -97,6 +97,8 @@ export interface MetricLine {
 
 /** Longer names and more of them are left out. */
 const mostNames = 100;
+/** Of a step in the database. */
+const largestStep = 2 ** 31 - 1;
 const namePattern = /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/;
 
 /** Null where the line is none; numbers that are not finite are left out. */
@@ -109,7 +111,7 @@ export function parseMetricLine(line: string): MetricLine | null {
   }
   if (typeof raw !== 'object' || raw === null || Array.isArray(raw)) return null;
   const { step, ...rest } = raw as Record<string, unknown>;
-  if (typeof step !== 'number' || !Number.isSafeInteger(step) || step < 0) return null;
+  if (typeof step !== 'number' || !Number.isInteger(step) || step < 0 || step > largestStep) return null;
   const values = Object.entries(rest)
     .filter(([name, value]) => namePattern.test(name) && typeof value === 'number' && Number.isFinite(value))
     .slice(0, mostNames);

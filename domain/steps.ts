@@ -78,7 +78,8 @@ export interface TrainResult extends StepResultBase {
   trainer: string;
   trainerVersion: string;
   steps: number;
-  loss: number;
+  /** Null where a program named none. */
+  loss: number | null;
   provider: string;
   device: string;
   threads: number;
@@ -86,6 +87,8 @@ export interface TrainResult extends StepResultBase {
   resumedFromStep: number;
   /** The version whose training state it began with; absent: it began at zero. */
   warm?: { version: number; state: Digest };
+  /** What a program ran in. */
+  environment?: { digest: Digest; note: string };
 }
 
 export interface PackageResult extends StepResultBase {

@@ -9,6 +9,8 @@ import { quickModel } from '../activities/training/quick.js';
 import type { Device } from '../activities/training/train.js';
 import { createScorer } from '../adapters/child.js';
 import { codeDigest } from '../adapters/code.js';
+import { killLeftPrograms } from '../adapters/command/run.js';
+import { readRunFile } from '../adapters/home.js';
 import { createDuck } from '../adapters/duckdb.js';
 import { scratchPath, sweepScratch } from '../adapters/scratch.js';
 import { createArtifacts, createStore } from '../adapters/store/index.js';
@@ -31,6 +33,8 @@ export async function hostPool(
   const store = createStore(config.store);
   const artifacts = createArtifacts(store, artifactHooks(db));
   const scratch = join(config.home, 'scratch');
+  const left = await killLeftPrograms(scratch);
+  if (left > 0) log.warn({ processes: left }, 'programs.killed');
   const swept = await sweepScratch(scratch);
   if (swept > 0) log.info({ folders: swept }, 'scratch.swept');
   const duck = createDuck({ threads: 2, memoryLimitMb: 2_048, tempFolder: scratchPath(scratch, 'duckdb') });
@@ -46,6 +50,12 @@ export async function hostPool(
     device: host.device,
     onChild: deps.onChild('trainer'),
     childEnv: { ...host.env, ...holdEnv() },
+    command: {
+      ...config.command,
+      environments: join(config.home, 'environments'),
+      secrets: deps.secrets,
+      tracking: async () => config.url ?? (await readRunFile(config.home))?.api ?? null,
+    },
   };
   return {
     options: {

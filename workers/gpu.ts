@@ -13,11 +13,15 @@ async function chooseDevice({ config, log }: PoolDeps): Promise<{ device: Device
   process.env['CUDA_VISIBLE_DEVICES'] = first;
   if (others.length > 0) log.info({ device: first, others }, 'gpu.one-per-process');
   const probe = await probeProvider('cuda');
-  if (!probe.ok) return onCpu(log, `device ${first}, but the cuda provider does not start: ${probe.reason}`);
+  const env = { CUDA_VISIBLE_DEVICES: first };
+  // programs bring their own libraries, which may well use it
+  if (!probe.ok) {
+    return { ...onCpu(log, `device ${first}, but the cuda provider does not start: ${probe.reason}`), env };
+  }
   log.info({ device: first, reason }, 'gpu.device');
   return {
     device: { provider: 'cuda', name: `gpu:${first}`, note: '', threads: 1 },
-    env: { CUDA_VISIBLE_DEVICES: first },
+    env,
   };
 }
 

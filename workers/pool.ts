@@ -17,6 +17,8 @@ export interface PoolDeps {
   log: Log;
   db: Db;
   temporal: Temporal;
+  /** Values that no program may print. */
+  secrets: readonly string[];
   /** Sends what the outbox holds now; the sweepers send what this misses. */
   kick(): void;
   /** Tells the supervisor of a child process, for run.json. */
@@ -83,7 +85,8 @@ export async function runPool(queue: Queue, build: (deps: PoolDeps) => Promise<P
   const { kick } = kicker(db, temporal.sender, (error) => {
     if (error !== undefined) log.warn({ err: error }, 'outbox.sweep-failed');
   });
-  const deps: PoolDeps = { config, log, db, temporal, kick, onChild: reportChild };
+  const secrets = secretsOf(database, config.token?.reveal());
+  const deps: PoolDeps = { config, log, db, temporal, secrets, kick, onChild: reportChild };
   const connection = await connect(address, log);
   const pool = await build(deps);
   const worker = await Worker.create({
@@ -117,6 +120,12 @@ export async function runPool(queue: Queue, build: (deps: PoolDeps) => Promise<P
   await closeDb();
   log.info({ queue }, 'worker.stopped');
   process.exit(0);
+}
+
+/** The database's address and its password, and the token. */
+function secretsOf(database: string, token: string | undefined): string[] {
+  const password = URL.canParse(database) ? decodeURIComponent(new URL(database).password) : '';
+  return [database, password, token ?? ''].filter((value) => value !== '');
 }
 
 function forward(log: Log, level: 'warn' | 'error') {

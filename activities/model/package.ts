@@ -8,6 +8,7 @@ import type { Db } from '../../db/client.js';
 import { mediaTypes } from '../../domain/artifact.js';
 import { Failure } from '../../domain/failures.js';
 import type { FittedFeatures, GoldenRows, ModelInputs, ModelOutputs, Signature } from '../../domain/model.js';
+import type { TrainerSpecification } from '../../domain/pipeline.js';
 import type { StepInput } from '../../domain/run.js';
 import {
   labelledVersion,
@@ -17,6 +18,7 @@ import {
   type TrainResult,
 } from '../../domain/steps.js';
 import type { Variant, VariantBytes } from '../../domain/variant.js';
+import { composeModel } from '../../ml/export/compose.js';
 import { int8Model, oneFileModel } from '../../ml/export/one-file.js';
 import { calibrationOf } from '../../ml/trainers/calibrate.js';
 import { decodeCheckpoint } from '../../ml/trainers/checkpoint.js';
@@ -40,11 +42,11 @@ export async function packageModel(deps: ModelDeps, whole: StepInput): Promise<P
   if (!trainer) throw new Failure('InvalidPipeline', `there is no trainer number ${input.candidate + 1}`);
   const features = await deps.artifacts.readJson<FittedFeatures>(featurized.features);
   const state = await deps.artifacts.readBytes(trained.state);
-  const info = { trainer: trainer.type, params: trainer.params };
   const inputs = await goldenInputs(deps, input, features);
   const pack = (variant: Variant, bytes: Uint8Array) => packed(deps, { variant, bytes }, features.signature, inputs);
-  const variants = [await pack('float32', oneFileModel(features, state, info))];
-  const int8 = document.serving.variant === 'float32' ? null : int8Model(features, state, info);
+  const made = servedFiles(features, state, trainer);
+  const variants = [await pack('float32', made.float32())];
+  const int8 = document.serving.variant === 'float32' ? null : made.int8();
   if (int8) variants.push(await pack('int8', int8));
   const signature = await keeping(deps, 'package').putJson(features.signature);
   const sizes = variants.map(({ variant, sizeBytes }) => `${variant} ${(sizeBytes / 1024).toFixed(0)} KiB`);
@@ -54,6 +56,15 @@ export async function packageModel(deps: ModelDeps, whole: StepInput): Promise<P
     signature: signature.digest,
     calibration: calibrationOf(decodeCheckpoint(state).snapshot),
   };
+}
+
+/** The file of each variant; null where the trainer has none. */
+function servedFiles(features: FittedFeatures, state: Buffer, trainer: TrainerSpecification) {
+  if (trainer.type === 'command') {
+    return { float32: () => composeModel(features, state, trainer.params.inputs), int8: () => null };
+  }
+  const info = { trainer: trainer.type, params: trainer.params };
+  return { float32: () => oneFileModel(features, state, info), int8: () => int8Model(features, state, info) };
 }
 
 async function packed(

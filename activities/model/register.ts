@@ -141,6 +141,7 @@ async function eightKinds(
       device: trained.device,
       threads: trained.threads,
       node: process.version,
+      ...(trained.environment && { environment: trained.environment }),
     },
     data: { datasetVersion: dataset, referenceProfile: profile.profile, report: profile.report },
     code: {
@@ -149,7 +150,7 @@ async function eightKinds(
       documentDigest,
       run: input.context.run,
       seed: trainer?.seed ?? null,
-      parameters: (trainer?.params ?? {}) as Json,
+      parameters: (trainer?.params ?? {}) as unknown as Json,
       warmStart: trained.warm ?? null,
       split: {
         ...document.split,

@@ -3,19 +3,25 @@ import type { Log } from '../../adapters/log.js';
 import { type Db, inTransaction } from '../../db/client.js';
 import { logMetrics } from '../../db/metric.js';
 import { setStepProgress } from '../../db/step.js';
+import type { MetricLine } from '../../domain/command.js';
 import type { Progress } from '../../domain/model.js';
 import type { StepInput } from '../../domain/run.js';
 import { currentStep } from '../step.js';
 
 /** Each write is an event of the run as well. */
 const writeEveryMs = 1_000;
-/** Progresss kept while the database is away: hours of training. The oldest go first. */
+/** Points kept while the database is away: hours of training. The oldest go first. */
 const mostWaiting = 50_000;
+
+/** Numbers of a program that say how far it is. */
+const progressNames = ['totalSteps', 'epoch', 'epochs'];
 
 export interface Curve {
   add(point: Progress): void;
+  /** As `add`, of a program: any numbers by name. */
+  note(line: MetricLine): void;
   /** The last point, or nothing before the first. */
-  progress(): Progress | Record<string, never>;
+  progress(): { [key: string]: number | null };
   /** Writes what waits. Never rejects. */
   flush(): Promise<void>;
 }
@@ -24,8 +30,8 @@ export interface Curve {
 export function lossCurve(deps: { db: Db; log: Log }, input: StepInput): Curve {
   const step = currentStep();
   const { run } = input.context;
-  let waiting: Progress[] = [];
-  let last: Progress | null = null;
+  let waiting: MetricLine[] = [];
+  let last: { [key: string]: number | null } | null = null;
   let lastWrite = Number.NEGATIVE_INFINITY;
   let writing: Promise<void> | null = null;
   const write = async (): Promise<void> => {
@@ -37,12 +43,9 @@ export function lossCurve(deps: { db: Db; log: Log }, input: StepInput): Curve {
       await inTransaction(deps.db, async (tx) => {
         await step.guard(tx);
         const { candidate } = input;
-        const curveOf = (name: string, pick: (point: Progress) => number | null) =>
-          batch.flatMap((point) => {
-            const value = pick(point);
-            return value === null ? [] : [{ run, name, candidate, step: point.step, value }];
-          });
-        const points = [...curveOf('loss', ({ loss }) => loss), ...curveOf('validationLoss', (at) => at.validation)];
+        const points = batch.flatMap(({ step: at, values }) =>
+          Object.entries(values).map(([name, value]) => ({ run, name, candidate, step: at, value })),
+        );
         await logMetrics(tx, points);
         await setStepProgress(tx, { ...step.key, fence: step.fence, progress });
       });
@@ -59,11 +62,22 @@ export function lossCurve(deps: { db: Db; log: Log }, input: StepInput): Curve {
     });
     return writing;
   };
+  const take = (line: MetricLine, shown: { [key: string]: number | null }): void => {
+    waiting.push(line);
+    last = shown;
+    if (!writing && performance.now() - lastWrite >= writeEveryMs) void begin();
+  };
   return {
     add(point) {
-      waiting.push(point);
-      last = point;
-      if (!writing && performance.now() - lastWrite >= writeEveryMs) void begin();
+      const { step: at, loss, validation } = point;
+      take(
+        { step: at, values: { loss, ...(validation === null ? {} : { validationLoss: validation }) } },
+        { ...point },
+      );
+    },
+    note({ step: at, values }) {
+      const metrics = Object.entries(values).filter(([name]) => !progressNames.includes(name));
+      take({ step: at, values: Object.fromEntries(metrics) }, { ...last, step: at, ...values });
     },
     progress: () => last ?? {},
     async flush() {

@@ -8,7 +8,9 @@ import { runSpecification } from '../../db/run.js';
 import { type Digest, mediaTypes } from '../../domain/artifact.js';
 import { Failure } from '../../domain/failures.js';
 import type { FittedFeatures, Signature, TrainSpec } from '../../domain/model.js';
+import type { BuiltInTrainer } from '../../domain/pipeline.js';
 import type { StepInput } from '../../domain/run.js';
+import { parseTrainerParams } from '../../domain/trainers.js';
 import { oneFileModel } from '../../ml/export/one-file.js';
 import { currentStep, keeping } from '../step.js';
 import { columnFacts } from './columns.js';
@@ -25,11 +27,19 @@ const deadlineMs = 600_000;
 /** Or rounds of trees. */
 const mostEpochs = 40;
 
+function simple(seed: number): BuiltInTrainer {
+  const parsed = parseTrainerParams('linear', {});
+  if (!('params' in parsed)) throw new Failure('Internal', 'the defaults of a trainer do not fit it');
+  return { type: 'linear', params: parsed.params, seed, pool: 'cpu' };
+}
+
 /** Null where there are too few labels to learn anything from: then the draw is random. */
 export async function quickModel(deps: TrainDeps & FeaturizeDeps, input: StepInput): Promise<QuickModel | null> {
   const { document } = await runSpecification(deps.db, input.context.run);
-  const trainer = document.trainers[0];
-  if (!trainer) return null;
+  const [first] = document.trainers;
+  if (!first) return null;
+  // a program may take hours; what to ask about first, a simple model knows as well
+  const trainer = first.type === 'command' ? simple(first.seed) : first;
   const featurized = await featurize(deps, input).catch((error: unknown) => {
     if (error instanceof Failure && (error.failure === 'NoLabels' || error.failure === 'OneClass')) return null;
     throw error;

@@ -5,10 +5,8 @@ import { runSpecification } from '../../db/run.js';
 import { stepCheckpoint } from '../../db/step.js';
 import { type Digest, isDigest } from '../../domain/artifact.js';
 import { Failure } from '../../domain/failures.js';
-import type { TrainSpec } from '../../domain/model.js';
-import { mismatch, readCheckpointHeader } from '../../ml/trainers/checkpoint.js';
 import type { ReuseDeps } from '../reuse.js';
-import type { Step } from '../step.js';
+import { currentStep, type Step } from '../step.js';
 
 export interface Checkpoint {
   digest: Digest;
@@ -19,15 +17,21 @@ export interface Found extends Checkpoint {
   path: string;
 }
 
+type Differs = (path: string) => Promise<string | null>;
+
+/** For a summary: why a training did not go on from a checkpoint; '' where there was none. */
+export const fromZero = (why: string | null): string => (why === null ? '' : ` (from zero: ${why})`);
+
 /**
- * The newest checkpoint of an earlier attempt, or of an earlier run with the same inputs, that is one of this very training. One made of other inputs, on another
- * device or by another version of the trainer is passed over; what a file is of stands in its header.
+ * The newest checkpoint of an earlier attempt, or of an earlier run with the same inputs, that is one of this very
+ * training. One made of other inputs, on another device or by another version of the trainer is passed over, which `zero`
+ * tells: `differs` says in words how the training of a file is another one, null where it is this.
  */
 export async function resumePoint(
   deps: ReuseDeps,
-  step: Step,
-  spec: TrainSpec,
-): Promise<{ from: Found | null; passedOver: string | null }> {
+  differs: Differs,
+): Promise<{ from: Found | null; zero: string | null }> {
+  const step = currentStep();
   const stored = await stepCheckpoint(deps.db, step.key);
   const beaten = step.previous as { checkpoint?: Checkpoint } | undefined;
   const newest = [stored, beaten?.checkpoint, await checkpointOfOthers(deps, step)].filter(
@@ -37,12 +41,13 @@ export async function resumePoint(
   let passedOver: string | null = null;
   for (const { digest, step: at } of newest) {
     if (!(await deps.artifacts.store.has(digest))) continue;
-    const found = await look(deps, digest, spec);
-    if ('path' in found) return { from: { digest, step: at, path: found.path }, passedOver: null };
+    const found = await look(deps, digest, differs);
+    if ('path' in found) return { from: { digest, step: at, path: found.path }, zero: null };
     passedOver ??= found.why;
   }
-  if (passedOver !== null) deps.log.warn({ run: step.run, why: passedOver }, 'train.checkpoint-passed-over');
-  return { from: null, passedOver };
+  if (passedOver === null) return { from: null, zero: null };
+  deps.log.warn({ run: step.run, why: passedOver }, 'train.checkpoint-passed-over');
+  return { from: null, zero: `the stored checkpoint cannot be used: ${passedOver}` };
 }
 
 /** What a run that was cancelled or failed had reached, unless this one takes nothing over. */
@@ -55,10 +60,10 @@ async function checkpointOfOthers(deps: ReuseDeps, step: Step): Promise<Checkpoi
   });
 }
 
-async function look(deps: ReuseDeps, digest: Digest, spec: TrainSpec): Promise<{ path: string } | { why: string }> {
+async function look(deps: ReuseDeps, digest: Digest, differs: Differs): Promise<{ path: string } | { why: string }> {
   try {
     const path = await deps.artifacts.localPath(digest);
-    const why = mismatch(spec, await readCheckpointHeader(path));
+    const why = await differs(path);
     return why === null ? { path } : { why };
   } catch (error) {
     if (error instanceof Failure && error.failure === 'ArtifactCorrupt') return { why: 'its bytes are damaged' };

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CancelledFailure } from '@temporalio/activity';
-import { runTrainer, type TrainerRun } from '../../adapters/child.js';
+import { runTrainer, type TrainerHandlers, type TrainerRun } from '../../adapters/child.js';
 import { inScratchFolder } from '../../adapters/scratch.js';
 import { inTransaction } from '../../db/client.js';
 import { copyMetrics } from '../../db/metric.js';
@@ -18,12 +18,13 @@ import type { TrainerSpecification } from '../../domain/pipeline.js';
 import type { StepInput } from '../../domain/run.js';
 import type { FeaturizeResult, TrainResult } from '../../domain/steps.js';
 import { runtimeVersion } from '../../ml/provider.js';
+import { mismatch, readCheckpointHeader } from '../../ml/trainers/checkpoint.js';
 import { trainers } from '../../ml/trainers/index.js';
 import { type ReuseDeps, reusing, seenBy } from '../reuse.js';
 import { currentStep, keeping, type Step } from '../step.js';
 import { columnFacts } from './columns.js';
 import { type Curve, lossCurve } from './curve.js';
-import { type Checkpoint, type Found, resumePoint } from './resume.js';
+import { type Checkpoint, type Found, fromZero, resumePoint } from './resume.js';
 import { championPin, type WarmPin, type WarmStart, warmStart } from './warm.js';
 
 /** Where this worker trains. `note` says why, for the log, the run and the UI. */
@@ -47,6 +48,7 @@ export interface TrainDeps extends ReuseDeps {
 const stepsPerRun = 64;
 const deadlineMs = 24 * 3_600_000;
 
+/** A built-in trainer. */
 export async function train(deps: TrainDeps, input: StepInput): Promise<TrainResult> {
   const spec = await makeSpec(deps, input);
   const where = await place(deps, input, spec);
@@ -65,7 +67,6 @@ async function trainNow(
   spec: TrainSpec,
   where: Placed & { warm: WarmStart['from'] },
 ): Promise<TrainResult> {
-  const step = currentStep();
   const startedAt = performance.now();
   const { device, note, from } = await startingPoint(deps, spec, where);
   return inScratchFolder(deps.scratch, 'train', async (folder) => {
@@ -73,7 +74,10 @@ async function trainNow(
     spec.paths.out = folder;
     const specPath = join(folder, 'spec.json');
     await writeFile(specPath, JSON.stringify(spec));
-    const done = await supervise(deps, step, input, specPath, from);
+    const options = { memoryLimitMb: deps.memoryLimitMb, env: deps.childEnv, onChild: deps.onChild };
+    const done = await supervise(deps, input, from, (on) =>
+      Promise.resolve(runTrainer(specPath, on, { deadlineMs, ...options })),
+    );
     const state = await keeping(deps, 'state').putFile(done.path, mediaTypes.binary);
     const seconds = (performance.now() - startedAt) / 1000;
     return {
@@ -95,7 +99,8 @@ async function trainNow(
 
 async function makeSpec(deps: TrainDeps, whole: StepInput): Promise<TrainSpec> {
   const { document, trainer, input } = await seenBy(deps.db, 'train', whole);
-  if (!trainer) throw new Failure('InvalidPipeline', `there is no trainer number ${input.candidate + 1}`);
+  if (!trainer || trainer.type === 'command')
+    throw new Failure('InvalidPipeline', `there is no trainer number ${input.candidate + 1}`);
   const { train: matrix, validation, outputs } = input.inputs['featurize'] as unknown as FeaturizeResult;
   const local = async ({ x, y }: { x: Digest; y: Digest }) => ({
     x: await deps.artifacts.localPath(x),
@@ -170,7 +175,7 @@ async function place(
   spec: TrainSpec,
 ): Promise<Placed & { warm: WarmStart['from'] }> {
   const pins = await pinned(deps, input);
-  const placed = placeOn(deps, input, spec, pins);
+  const placed = placeOn(deps, input, spec.trainer, pins);
   spec.provider = placed.device.provider;
   spec.threads = placed.device.threads;
   const { trainer } = await seenBy(deps.db, 'train', input);
@@ -189,9 +194,8 @@ interface Start {
 
 /** Finds the checkpoint to go on from. */
 async function startingPoint(deps: TrainDeps, spec: TrainSpec, { device, note, others }: Placed): Promise<Start> {
-  const { from, passedOver } = await resumePoint(deps, currentStep(), spec);
-  const why = others ?? (passedOver === null ? null : `the stored checkpoint cannot be used: ${passedOver}`);
-  return { device, from, note: from || why === null ? note : `${note} (from zero: ${why})` };
+  const { from, zero } = await resumePoint(deps, async (path) => mismatch(spec, await readCheckpointHeader(path)));
+  return { device, from, note: from ? note : `${note}${fromZero(others ?? zero)}` };
 }
 
 const machine = ({ device }: TrainDeps): Omit<Pins, 'champion'> => ({
@@ -214,7 +218,7 @@ async function pinned(deps: TrainDeps, input: StepInput): Promise<Pins> {
 }
 
 /** A worker that cannot match what was pinned says so in `others`. */
-function placeOn(deps: TrainDeps, input: StepInput, spec: TrainSpec, { champion: _, ...pins }: Pins): Placed {
+function placeOn(deps: TrainDeps, input: StepInput, trainer: string, { champion: _, ...pins }: Pins): Placed {
   const { device } = deps;
   const mine = machine(deps);
   const note = device.note === '' ? '' : ` (${device.note})`;
@@ -223,39 +227,44 @@ function placeOn(deps: TrainDeps, input: StepInput, spec: TrainSpec, { champion:
     const same = { ...device, provider: 'cpu' as const, threads: pins.threads };
     return { device: same, note: `${note} (as the first attempt)`, others: null };
   }
-  deps.log.warn({ run: input.context.run, pins, mine, trainer: spec.trainer }, 'train.other-machine');
+  deps.log.warn({ run: input.context.run, pins, mine, trainer }, 'train.other-machine');
   const others = `the first attempt ran on ${pins.provider} with onnxruntime ${pins.onnxruntime}`;
   return { device, note, others };
 }
 
+/** Where this attempt trains, as the first one pinned it. */
+export async function pinDevice(deps: TrainDeps, input: StepInput, trainer: string): Promise<Placed> {
+  return placeOn(deps, input, trainer, await pinned(deps, input));
+}
+
 /** Runs the child to its end; drains on the worker's shutdown, stops on cancellation, with a checkpoint either way. */
-async function supervise(
+export async function supervise(
   deps: TrainDeps,
-  step: Step,
   input: StepInput,
-  specPath: string,
   from: Checkpoint | null,
+  start: (on: TrainerHandlers) => Promise<TrainerRun>,
 ): Promise<{ path: string; steps: number; loss: number }> {
+  const step = currentStep();
   const { run } = input.context;
   let latest = from;
   const curve = lossCurve(deps, input);
-  const trainer: TrainerRun = runTrainer(
-    specPath,
-    {
-      started: (message) =>
-        deps.log.info({ run, node: input.node, step: message.step, of: message.totalSteps }, 'train.started'),
-      progress: ({ type: _, ...progress }) => {
-        const { step: at, totalSteps, epoch, epochs } = progress;
-        step.heartbeat({ step: at, totalSteps, epoch, epochs, checkpoint: latest as never });
-        curve.add(progress);
-      },
-      checkpoint: async (message) => {
-        latest = await storeCheckpoint(deps, step, message, curve);
-        step.heartbeat({ step: message.step, checkpoint: latest as never });
-      },
+  const trainer = await start({
+    started: (message) =>
+      deps.log.info({ run, node: input.node, step: message.step, of: message.totalSteps }, 'train.started'),
+    progress: ({ type: _, ...progress }) => {
+      const { step: at, totalSteps, epoch, epochs } = progress;
+      step.heartbeat({ step: at, totalSteps, epoch, epochs, checkpoint: latest as never });
+      curve.add(progress);
     },
-    { deadlineMs, memoryLimitMb: deps.memoryLimitMb, env: deps.childEnv, onChild: deps.onChild },
-  );
+    metrics: (lines) => {
+      for (const line of lines) curve.note(line);
+      step.heartbeat({ ...curve.progress(), checkpoint: latest as never });
+    },
+    checkpoint: async (message) => {
+      latest = await storeCheckpoint(deps, step, message, curve);
+      step.heartbeat({ step: message.step, checkpoint: latest as never });
+    },
+  });
   let interrupted = false;
   const interrupt = () => {
     interrupted = true;

@@ -7,8 +7,8 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Digest } from '../../domain/artifact.js';
 import { Failure } from '../../domain/failures.js';
-import { type Folder, packFolder, readFolder, unpackFolder } from '../code/index.js';
-import { readTar } from '../code/tar.js';
+import { type Folder, packFolder, readFolder, unpackFolder } from '../folder/index.js';
+import { readTar } from '../folder/tar.js';
 
 const headerName = 'perennial.json';
 const headerLimit = 4_096;

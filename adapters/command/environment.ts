@@ -19,11 +19,16 @@ const buildMs = 3_600_000;
 const tailLines = 15;
 const readyName = 'ready.json';
 
-export interface Environment {
+/** What a directory asks for; `requirements` is null where it asks for nothing. */
+export interface DeclaredEnvironment {
   /** Part of what the result depends on. */
   digest: Digest;
-  /** For a person: `python 3.11.7, 12 packages`. */
+  /** For a person: `CPython 3.11.7, 12 packages`. */
   note: string;
+  requirements: Requirement[] | null;
+}
+
+export interface Environment {
   /** Put before PATH; null: the host's alone. */
   bin: string | null;
   variables: Record<string, string>;
@@ -140,7 +145,8 @@ async function moveScripts(from: string, to: string): Promise<void> {
   }
 }
 
-async function build(target: string, requirements: Requirement[], python: string, options: EnvironmentOptions) {
+async function build(target: string, requirements: Requirement[], options: EnvironmentOptions): Promise<void> {
+  const { python = 'python3' } = options;
   const folder = scratchPath(options.cache, 'environment');
   try {
     await runTool([python, '-m', 'venv', '--without-pip', folder], options);
@@ -192,17 +198,28 @@ async function isReady(target: string): Promise<boolean> {
 }
 
 /**
- * The environment of a directory; made where the cache does not have it, by one of those that ask for it at once.
- * Throws `EnvironmentInvalid` (a lock file that is not complete) and `EnvironmentFailed` (with the tool's last lines).
+ * What the directory declares. Throws `EnvironmentInvalid` for a lock file that is not complete, `EnvironmentFailed` where
+ * there is one and no Python.
  */
-export async function prepareEnvironment(code: string, options: EnvironmentOptions): Promise<Environment> {
+export async function declaredEnvironment(code: string, python = 'python3'): Promise<DeclaredEnvironment> {
   const text = await readFile(join(code, lockFile), 'utf8').catch(() => null);
-  if (text === null) return { digest: digestOf('host'), note: 'what the host has', bin: null, variables: {} };
+  if (text === null) return { digest: digestOf('host'), note: 'what the host has', requirements: null };
   const requirements = parseLock(text);
-  const python = options.python ?? 'python3';
   const found = await probePython(python);
   const lines = requirements.map(({ line }) => line).sort();
-  const digest = digestOf(canonicalJson({ lines, ...found }));
+  const note = `${found.implementation} ${found.version}, ${requirements.length} packages`;
+  return { digest: digestOf(canonicalJson({ lines, ...found })), note, requirements };
+}
+
+/**
+ * That environment; made where the cache does not have it, by one of those that ask for it at once. Throws
+ * `EnvironmentFailed` with the tool's last lines.
+ */
+export async function prepareEnvironment(
+  { digest, requirements }: DeclaredEnvironment,
+  options: EnvironmentOptions,
+): Promise<Environment> {
+  if (requirements === null) return { bin: null, variables: {} };
   const target = join(options.cache, digest.slice('sha256:'.length, 'sha256:'.length + 32));
   if (!(await isReady(target))) {
     await mkdir(options.cache, { recursive: true });
@@ -212,9 +229,8 @@ export async function prepareEnvironment(code: string, options: EnvironmentOptio
       options.signal?.throwIfAborted();
       if (await isReady(target)) return;
       await sweepScratch(options.cache);
-      await build(target, requirements, python, options);
+      await build(target, requirements, options);
     });
   }
-  const note = `${found.implementation} ${found.version}, ${requirements.length} packages`;
-  return { digest, note, bin: join(target, 'bin'), variables: { VIRTUAL_ENV: target } };
+  return { bin: join(target, 'bin'), variables: { VIRTUAL_ENV: target } };
 }

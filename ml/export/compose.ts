@@ -1,16 +1,15 @@
 // The model of a `command` program as the served file (docs/command-trainer.md): our features in front and the label head
 // behind (`features`), or as it is (`rows`). What does not fit is refused by name, before anything loads it.
+import type { ModelForm } from '../../domain/command.js';
 import { Failure, type FailureName } from '../../domain/failures.js';
 import type { FittedFeatures, Signature } from '../../domain/model.js';
-import { emitFeatures, featureWidth } from '../features/graph.js';
+import { featureWidth } from '../features/columns.js';
+import { emitFeatures } from '../features/graph.js';
 import { hasExternalData } from '../onnx/external.js';
 import { describeValue, type ForeignModel, type ForeignValue, readForeign, renamed } from '../onnx/foreign.js';
 import { elementTypes, Graph } from '../onnx/graph.js';
 import { Message, readFields } from '../onnx/wire.js';
 import { emitLabel, servedMetadata, servedOpsets } from './head.js';
-
-/** What the program's file takes: the featurised matrix, or the raw rows of the signature. */
-export type ModelForm = 'features' | 'rows';
 
 /** Every value of the program's graph is called so, and none of ours. */
 const prefix = 'command/';
@@ -122,7 +121,11 @@ function withFeatures(fitted: FittedFeatures, model: ForeignModel): Uint8Array {
   const tail = front.subgraph('tail');
   emitTail(tail, fitted.signature);
   const file = new Message().varint(1, Math.max(8, model.irVersion)).message(7, joined(front, model.graph, tail));
-  for (const [domain, version] of new Map([...servedOpsets, ...model.opsets])) {
+  for (const [domain, version] of new Map([
+    ['', servedOpsets.opset],
+    ['ai.onnx.ml', servedOpsets.mlOpset],
+    ...model.opsets,
+  ])) {
     file.message(8, new Message().text(1, domain).varint(2, version));
   }
   for (const [key, value] of Object.entries(servedMetadata(fitted.signature))) {
@@ -136,9 +139,10 @@ function withFeatures(fitted: FittedFeatures, model: ForeignModel): Uint8Array {
 function asItIs(signature: Signature, model: ForeignModel, bytes: Uint8Array): Uint8Array {
   const num: Expected = { name: 'num', type: 'float', ranks: [2], width: signature.num.length };
   const cat: Expected = { name: 'cat', type: 'string', ranks: [2], width: signature.cat.length };
+  const text: Expected = { name: 'text', type: 'string', ranks: [2], width: signature.text?.length ?? 0 };
   checkInputs(
     model,
-    [num, cat].filter(({ width }) => width > 0),
+    [num, cat, text].filter(({ width }) => width > 0),
   );
   demand('CommandModelOutputs', 'gives', model.outputs, answers(signature, 'rows'));
   const ours = servedMetadata(signature);

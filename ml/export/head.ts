@@ -3,15 +3,15 @@ import { canonicalJson } from '../../domain/json.js';
 import type { Signature } from '../../domain/model.js';
 import type { Graph } from '../onnx/graph.js';
 
-/** Domain to version. */
-export const servedOpsets: ReadonlyMap<string, number> = new Map([
-  ['', 18],
-  ['ai.onnx.ml', 3],
-]);
+export const servedOpsets = { opset: 18, mlOpset: 3 } as const;
 
 export function servedMetadata(signature: Signature): Record<string, string> {
   return {
-    'perennial.columns': canonicalJson({ num: signature.num, cat: signature.cat }),
+    'perennial.columns': canonicalJson({
+      num: signature.num,
+      cat: signature.cat,
+      ...(signature.text && { text: signature.text }),
+    }),
     'perennial.classes': canonicalJson(signature.classes),
     'perennial.task': signature.task,
   };

@@ -1,7 +1,6 @@
 // The served model as ONE ONNX file: raw columns in, answers out; preprocessing and head are nodes of one graph.
 // Its bytes are a function of the fitted features, the trainer and the learned parameters: no time, name or path.
-import { canonicalJson } from '../../domain/json.js';
-import type { FittedFeatures, Signature, Snapshot, TrainerType } from '../../domain/model.js';
+import type { FittedFeatures, Snapshot, TrainerType } from '../../domain/model.js';
 import type { TrainerParams } from '../../domain/trainers.js';
 import { featureWidth } from '../features/columns.js';
 import { emitFeatures } from '../features/graph.js';
@@ -10,26 +9,13 @@ import { calibrationOf } from '../trainers/calibrate.js';
 import { decodeCheckpoint } from '../trainers/checkpoint.js';
 import { trainers } from '../trainers/index.js';
 import type { Shape } from '../trainers/trainer.js';
+import { emitLabel, servedMetadata, servedOpsets } from './head.js';
 import { Int8Graph } from './int8.js';
 
 /** Which trainer made the state, and with which parameters. */
 export interface ModelInfo {
   trainer: TrainerType;
   params: TrainerParams;
-}
-
-const opsets = { opset: 18, mlOpset: 3 };
-
-function metadata(signature: Signature): Record<string, string> {
-  return {
-    'perennial.columns': canonicalJson({
-      num: signature.num,
-      cat: signature.cat,
-      ...(signature.text && { text: signature.text }),
-    }),
-    'perennial.classes': canonicalJson(signature.classes),
-    'perennial.task': signature.task,
-  };
 }
 
 function shapeOfModel({ signature, ...fitted }: FittedFeatures, info: ModelInfo): Shape {
@@ -48,12 +34,7 @@ function emitHead(graph: Graph, x: string, snapshot: Snapshot, info: ModelInfo &
   }
   const temperature = calibrationOf(snapshot)?.temperature ?? 1;
   const logits = temperature === 1 ? output : graph.op('Div', [output, graph.scalar('float', temperature)]);
-  const probabilities = graph.op('Softmax', [logits], { axis: -1 }, 'probabilities');
-  const best = graph.op('ArgMax', [probabilities], { axis: 1, keepdims: 0 });
-  const keys = classes.map((_, i) => i);
-  const names = { keys_int64s: keys, values_strings: classes, default_string: '' };
-  graph.output(graph.mlOp('LabelEncoder', [best], names, 'label'), 'string', ['N']);
-  graph.output(probabilities, 'float', ['N', shape.outputs]);
+  emitLabel(graph, graph.op('Softmax', [logits], { axis: -1 }, 'probabilities'), classes);
 }
 
 /**
@@ -87,5 +68,5 @@ function modelOf(
   const { snapshot } = decodeCheckpoint(state);
   const shape = shapeOfModel(fitted, info);
   emitHead(graph, emitX(graph, shape), snapshot, { ...info, shape }, fitted.signature.classes);
-  return modelBytes(graph, { ...opsets, metadata: metadata(fitted.signature) });
+  return modelBytes(graph, { ...servedOpsets, metadata: servedMetadata(fitted.signature) });
 }

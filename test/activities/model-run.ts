@@ -1,5 +1,6 @@
 // Whole runs up to `evaluate` in one process, step by step as a worker executes them, with the real trainer and scorer
 // children: for tests of what runs take over from each other.
+import { join } from 'node:path';
 import { randomUUID } from 'node:crypto';
 import { createDatasetActivities } from '../../activities/dataset/index.js';
 import { createModelActivities } from '../../activities/model/index.js';
@@ -56,6 +57,10 @@ export async function openModelWorld() {
       ...deps,
       ...{ scratch, memoryLimitMb, checkpointEveryMs, childEnv: {} },
       device: { provider: 'cpu' as const, name: 'cpu', note: '', threads: 1 },
+      command: {
+        ...{ python: 'python3', environments: join(world.folder, 'environments'), variables: [], secrets: [] },
+        tracking: () => Promise.resolve(null),
+      },
       onChild: (pid: number, alive: boolean) => void (alive && children.push(pid)),
     };
     return { ...createDatasetActivities(deps), ...createTrainingActivities(training), ...createModelActivities(deps) };

@@ -30,6 +30,7 @@ describe('readConfig', () => {
       gpu: { devices: undefined },
       memoryMb: 4096,
       results: { days: 30, bytes: 50e9 },
+      command: { python: 'python3', variables: [] },
       hold: undefined,
       logLevel: 'info',
     });

@@ -89,6 +89,7 @@ function configFor(home: string, options: TestApiOptions): Config {
     gpu: { devices: [] },
     memoryMb: 4096,
     results: { days: 30, bytes: 50e9 },
+    command: { python: 'python3', variables: [] },
     hold: undefined,
     logLevel: 'error',
   };

@@ -6,7 +6,7 @@ import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
-import { readTar } from '../../adapters/code/tar.js';
+import { readTar } from '../../adapters/folder/tar.js';
 import { checkpointHeader, restoreCheckpoint } from '../../adapters/command/checkpoints.js';
 import { killLeftPrograms } from '../../adapters/command/run.js';
 import { entryArguments } from '../../adapters/paths.js';

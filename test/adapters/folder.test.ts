@@ -16,8 +16,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterAll, describe, expect, test } from 'vitest';
-import { codeLimits, packFolder, readFolder, unpackFolder } from '../../adapters/code/index.js';
-import { archiveEnd, fileHeader, filler } from '../../adapters/code/tar.js';
+import { codeLimits, packFolder, readFolder, unpackFolder } from '../../adapters/folder/index.js';
+import { archiveEnd, fileHeader, filler } from '../../adapters/folder/tar.js';
 import { isFailureName } from '../../domain/failures.js';
 
 const root = mkdtempSync(join(tmpdir(), 'perennial-code-'));

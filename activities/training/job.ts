@@ -1,0 +1,90 @@
+// What a program finds when it starts (docs/command-trainer.md): its code, spec.json, the rows and the matrices. Copies all
+// of it: it may do with its files what it likes.
+import { constants } from 'node:fs';
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { codeLimits, unpackFolder } from '../../adapters/folder/index.js';
+import type { Duck } from '../../adapters/duckdb.js';
+import { identifier, sqlLiteral } from '../../adapters/duckdb.js';
+import { partRows } from '../../adapters/inputs.js';
+import type { Artifacts } from '../../adapters/store/index.js';
+import type { Digest } from '../../domain/artifact.js';
+import type { CommandJob, CommandPart } from '../../domain/command.js';
+import type { Schema, SplitPart } from '../../domain/dataset.js';
+import { Failure } from '../../domain/failures.js';
+import type { FittedFeatures, MatrixRef } from '../../domain/model.js';
+import type { CommandTrainer } from '../../domain/pipeline.js';
+import type { FeaturizeResult } from '../../domain/steps.js';
+
+export interface JobDeps {
+  artifacts: Artifacts;
+  duck: Duck;
+}
+
+/** Local files and what is known about them. */
+export interface JobData {
+  file: string;
+  split: string;
+  schema: Schema;
+  features: FittedFeatures;
+  featurized: FeaturizeResult;
+}
+
+/** Below the folder of the attempt. */
+export const jobPaths = { code: 'code', job: 'job', temporary: 'job/tmp', checkpoint: 'job/checkpoint' } as const;
+
+export async function unpackCode({ artifacts }: JobDeps, code: Digest, folder: string): Promise<void> {
+  await unpackFolder(artifacts.store.stream(code), join(folder, jobPaths.code), codeLimits);
+}
+
+/** The rows of a matrix, in its order: labelled, and of a class that the training part has. */
+async function writeParquet(deps: JobDeps, data: JobData, part: SplitPart, to: string): Promise<void> {
+  const { schema, features } = data;
+  const { signature } = features;
+  const from = partRows({ ...data, part, signature, labelled: true }, schema.key, schema.label);
+  const classes = signature.classes.map(sqlLiteral).join(', ');
+  const known = classes === '' ? '' : `AND typed.${identifier(schema.label)}::VARCHAR IN (${classes})`;
+  await deps.duck.session({ exact: true }, async (session) => {
+    const select = `SELECT typed.* ${from} ${known} ORDER BY typed.${identifier(schema.key)}`;
+    await session.query(`COPY (${select}) TO ${sqlLiteral(to)} (FORMAT parquet)`);
+  });
+}
+
+async function writePart(
+  deps: JobDeps,
+  data: JobData,
+  { name, matrix, job }: { name: 'train' | 'validation'; matrix: MatrixRef; job: string },
+): Promise<CommandPart> {
+  const paths = { parquet: `${name}.parquet`, x: `${name}.x.f32`, y: `${name}.y.f32` };
+  await writeParquet(deps, data, name, join(job, paths.parquet));
+  for (const of of ['x', 'y'] as const) {
+    await copyFile(await deps.artifacts.localPath(matrix[of]), join(job, paths[of]), constants.COPYFILE_FICLONE);
+  }
+  return { rows: matrix.rows, ...paths };
+}
+
+/** Writes everything but the code and the checkpoint. */
+export async function writeJob(
+  deps: JobDeps,
+  data: JobData,
+  { trainer, folder, resumedFromStep }: { trainer: CommandTrainer; folder: string; resumedFromStep: number },
+): Promise<void> {
+  const job = join(folder, jobPaths.job);
+  await mkdir(join(folder, jobPaths.temporary), { recursive: true });
+  const { train, validation } = data.featurized;
+  const { deadlineMs, memoryMb, diskMb, params, inputs } = trainer.params;
+  const { key, label, columns, task } = data.schema;
+  const { signature } = data.features;
+  const spec: CommandJob = {
+    version: 1,
+    ...{ task, classes: signature.classes, key, label, columns, width: train.width, signature, inputs },
+    ...{ seed: trainer.seed, params, resumedFromStep },
+    train: await writePart(deps, data, { name: 'train', matrix: train, job }),
+    validation: validation && (await writePart(deps, data, { name: 'validation', matrix: validation, job })),
+    limits: { deadlineMs, memoryMb, diskMb },
+    paths: { model: 'model.onnx', metrics: 'metrics.jsonl', checkpoint: 'checkpoint' },
+  };
+  await writeFile(join(job, 'spec.json'), `${JSON.stringify(spec, null, 2)}\n`).catch((error: unknown) => {
+    throw (error as NodeJS.ErrnoException).code === 'ENOSPC' ? new Failure('StoreFull', 'the disk is full') : error;
+  });
+}
