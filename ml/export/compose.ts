@@ -13,8 +13,8 @@ import { emitLabel, servedMetadata, servedOpsets } from './head.js';
 
 /** Every value of the program's graph is called so, and none of ours. */
 const prefix = 'command/';
-/** The operators of our features and head exist from here on. */
-const oldestOpset = 13;
+/** The operators of our features and head exist from here on; those of texts came later. */
+const oldestOpset = { plain: 13, text: 18 };
 const oldestMlOpset = 2;
 
 interface Expected {
@@ -77,12 +77,12 @@ function read(bytes: Uint8Array): ForeignModel {
   }
 }
 
-function checkOpsets({ opsets }: ForeignModel): void {
+function checkOpsets({ opsets }: ForeignModel, oldest: number): void {
   const version = opsets.get('') ?? opsets.get('ai.onnx') ?? 0;
   const ml = opsets.get('ai.onnx.ml') ?? oldestMlOpset;
-  if (version >= oldestOpset && ml >= oldestMlOpset) return;
-  const found = version < oldestOpset ? `opset ${version}` : `ai.onnx.ml opset ${ml}`;
-  const needed = version < oldestOpset ? oldestOpset : oldestMlOpset;
+  if (version >= oldest && ml >= oldestMlOpset) return;
+  const found = version < oldest ? `opset ${version}` : `ai.onnx.ml opset ${ml}`;
+  const needed = version < oldest ? oldest : oldestMlOpset;
   throw new Failure('CommandModelOpset', `the program's model is of ${found}; ${needed} or newer is needed`);
 }
 
@@ -115,13 +115,15 @@ function withFeatures(fitted: FittedFeatures, model: ForeignModel): Uint8Array {
   const width = featureWidth(fitted);
   checkInputs(model, [{ name: 'X', type: 'float', ranks: [2], width }]);
   demand('CommandModelOutputs', 'gives', model.outputs, answers(fitted.signature, 'features'));
-  checkOpsets(model);
+  checkOpsets(model, fitted.text ? oldestOpset.text : oldestOpset.plain);
   const front = new Graph('model');
   front.op('Identity', [emitFeatures(front, fitted)], {}, `${prefix}X`);
   const tail = front.subgraph('tail');
   emitTail(tail, fitted.signature);
   const file = new Message().varint(1, Math.max(8, model.irVersion)).message(7, joined(front, model.graph, tail));
+  const microsoft: [string, number][] = front.usesMicrosoft ? [['com.microsoft', 1]] : [];
   for (const [domain, version] of new Map([
+    ...microsoft,
     ['', servedOpsets.opset],
     ['ai.onnx.ml', servedOpsets.mlOpset],
     ...model.opsets,

@@ -87,6 +87,25 @@ test.each([13, 18, 20])('features in front, label behind: the same answers as by
   expect(Buffer.from(model).toString('utf8')).toContain('perennial.classes');
 });
 
+test('texts and hashed categories in front too, from opset 18 on', async () => {
+  const text = { words: [1, 1] as [number, number], characters: null, lower: true, counts: 'log' as const, hashes: 3 };
+  const given = { num: [], cat: [{ values: [], buckets: 2 }], text: [text], classes: ['a', 'b', 'c'] };
+  const read = fittedFeatures({ ...given, task: 'classification' });
+  expect(read.width).toBe(width);
+  const words = ['하나 둘', 'A a b', ''];
+  const rows: Record<string, Feed> = {
+    cat: { type: 'string', dims: [3, 1], data: ['x', 'y', ''] },
+    text: { type: 'string', dims: [3, 1], data: words },
+  };
+  const bytes = modelBytes(program(), { opset: 18 });
+  const X = (await runOnce(featuriserGraph(read), rows))['X']!;
+  const byHand = await runOnce(bytes, { X: { type: 'float32', dims: [3, width], data: X.data as Float32Array } });
+  const found = await runOnce(composeModel(read, bytes, 'features'), rows);
+  expect(found['probabilities']!.data).toEqual(byHand['probabilities']!.data);
+  const old = failureOf(() => composeModel(read, modelBytes(program(), { opset: 17 }), 'features'));
+  expect(old.message).toContain('opset 17; 18');
+});
+
 test.each([1, 2] as const)('a value of rank %d becomes [N]', async (rank) => {
   const bytes = modelBytes(program({ outputs: 1, rank }), { opset: 17 });
   const { value } = await runOnce(composeModel(fitted('regression'), bytes, 'features'), feeds(4));
