@@ -7,7 +7,7 @@ import { packageModel } from '../../activities/model/package.js';
 import { type Step, withStep } from '../../activities/step.js';
 import { type CommandDeps, trainCommand } from '../../activities/training/command.js';
 import { createScorer, type Scorer } from '../../adapters/child.js';
-import { codeLimits, packFolder, readFolder } from '../../adapters/code/index.js';
+import { codeLimits, packFolder, readFolder } from '../../adapters/folder/index.js';
 import { keepCode } from '../../db/code.js';
 import { metricsOf } from '../../db/metric.js';
 import { runSpecification } from '../../db/run.js';
@@ -32,7 +32,7 @@ beforeAll(async () => {
   world.write('rows.csv', ['id,size,colour,y', ...rows].join('\n'));
   deps = {
     ...world.deps,
-    ...{ scratch: world.config.scratch, memoryLimitMb: 2000, checkpointEveryMs: 1, childEnv: {}, scorer },
+    ...{ scratch: world.config.scratch, memoryLimitMb: 2000, checkpointEveryMs: 1, childEnv: {}, scorer, code: 'test' },
     ...{ device: { provider: 'cpu', name: 'cpu', note: '', threads: 1 }, onChild: () => undefined },
     command: {
       ...{ python: 'python3', environments: join(world.folder, 'environments'), variables: ['COMMAND_TEST_KEY'] },
@@ -89,7 +89,7 @@ async function train(context: RunContext, step?: Step) {
   const { document } = await runSpecification(world.db, context.run);
   const input = { ...inputOf(context), node: 'train' };
   return withStep(step ?? (await attempt(context)), () =>
-    trainCommand(deps, input, document.trainers[0] as CommandTrainer),
+    trainCommand({ ...deps, code: context.run }, input, document.trainers[0] as CommandTrainer),
   );
 }
 
