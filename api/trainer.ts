@@ -1,5 +1,6 @@
 // The trainers that a pipeline can name, each with its parameters as JSON Schema.
 import { z } from '@hono/zod-openapi';
+import { commandSchema } from '../domain/command.js';
 import { trainerTypes } from '../domain/model.js';
 import { parametersSchema } from '../domain/trainers.js';
 import { endpoint, type Endpoint } from './endpoint.js';
@@ -7,7 +8,7 @@ import { listSchema } from './schemas.js';
 
 const trainerSchema = z
   .looseObject({
-    type: z.enum(trainerTypes),
+    type: z.enum([...trainerTypes, 'command']),
     parameters: z.record(z.string(), z.unknown()).openapi({ description: 'JSON Schema of `trainer.params`' }),
   })
   .openapi('Trainer');
@@ -24,7 +25,8 @@ export function trainerEndpoints(): Endpoint[] {
         answers: { 200: { description: 'All of them', schema: listSchema(trainerSchema) } },
       },
       () => {
-        const items = trainerTypes.map((type) => ({ type, parameters: parametersSchema(type) }));
+        const builtIn = trainerTypes.map((type) => ({ type, parameters: parametersSchema(type) }));
+        const items = [...builtIn, { type: 'command', parameters: commandSchema }];
         return Promise.resolve({ status: 200, body: { items, nextCursor: null } });
       },
     ),

@@ -33,6 +33,24 @@ export const commandDefaults = { deadlineMs: 4 * 3_600_000, memoryMb: 4_096, dis
 /** The step has a day; what remains of it is for the environment and the store. */
 export const longestCommandMs = 22 * 3_600_000;
 
+/** JSON Schema of `CommandParams` as a document has them. */
+export const commandSchema: { [key: string]: Json } = {
+  type: 'object',
+  properties: {
+    directory: { type: 'string', description: 'A folder where the API runs; or give `code`' },
+    code: { type: 'string', pattern: '^sha256:[0-9a-f]{64}$', description: 'Digest of an uploaded directory' },
+    program: { type: 'array', items: { type: 'string' }, minItems: 1, description: 'Program and arguments' },
+    inputs: { type: 'string', enum: [...modelForms], default: 'features', description: 'What its model takes' },
+    image: { type: 'string', description: 'name@sha256:… of a container image' },
+    deadline: { type: 'string', default: '4 hours', description: 'Of one attempt, up to 22 hours' },
+    memoryMb: { type: 'integer', minimum: 16, default: commandDefaults.memoryMb, description: 'Of all its processes' },
+    diskMb: { type: 'integer', minimum: 1, default: commandDefaults.diskMb, description: 'What it may write' },
+    params: { type: 'object', default: {}, description: 'For the program alone' },
+  },
+  required: ['program'],
+  additionalProperties: false,
+};
+
 /** Changes whenever the same program would be told other things or its model be packaged otherwise. */
 export const commandVersion = '1';
 

@@ -54,17 +54,22 @@ export async function packageModel(deps: ModelDeps, whole: StepInput): Promise<P
     summary: `${sizes.join(', ')}, ${inputs.rows} golden rows`,
     variants,
     signature: signature.digest,
-    calibration: calibrationOf(decodeCheckpoint(state).snapshot),
+    calibration: made.calibration(),
   };
 }
 
-/** The file of each variant; null where the trainer has none. */
+/** The file of each variant, and how its probabilities were calibrated; null where the trainer has none. */
 function servedFiles(features: FittedFeatures, state: Buffer, trainer: TrainerSpecification) {
   if (trainer.type === 'command') {
-    return { float32: () => composeModel(features, state, trainer.params.inputs), int8: () => null };
+    const float32 = () => composeModel(features, state, trainer.params.inputs);
+    return { float32, int8: () => null, calibration: () => null };
   }
   const info = { trainer: trainer.type, params: trainer.params };
-  return { float32: () => oneFileModel(features, state, info), int8: () => int8Model(features, state, info) };
+  return {
+    float32: () => oneFileModel(features, state, info),
+    int8: () => int8Model(features, state, info),
+    calibration: () => calibrationOf(decodeCheckpoint(state).snapshot),
+  };
 }
 
 async function packed(

@@ -27,7 +27,7 @@ const predict = (rows: unknown, model = 'digits') => api.post(`/api/v1/models/${
 it('lists the trainers with the JSON Schema of their parameters', async () => {
   const answer = await jsonOf(await api.get('/api/v1/trainers'));
   const { items, nextCursor } = answer as { items: { type: string }[]; nextCursor: null };
-  expect(items.map(({ type }) => type)).toEqual([...trainerTypes]);
+  expect(items.map(({ type }) => type)).toEqual([...trainerTypes, 'command']);
   expect(nextCursor).toBe(null);
   expect(items).toContainEqual({
     type: 'mlp',
