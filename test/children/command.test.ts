@@ -246,7 +246,7 @@ describe('killed and gone on with', () => {
   test('a worker killed with -9 takes the program along', async () => {
     const spec = counting({ deadlineMs: 60_000 });
     writeFileSync(join(spec.folder, 'scene.json'), JSON.stringify(spec));
-    const [runner, ...rest] = entryArguments('test/children/lonely-worker.ts');
+    const [runner, ...rest] = entryArguments('test/support/lonely-worker.ts');
     const worker = spawn(process.execPath, [runner!, ...rest, join(spec.folder, 'scene.json')], { stdio: 'ignore' });
     await vi.waitFor(() => expect(living().length).toBeGreaterThan(0), { timeout: 10_000, interval: 20 });
     worker.kill('SIGKILL');
