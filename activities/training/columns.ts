@@ -1,13 +1,13 @@
 // What a trainer is told of the columns of X: which hold category codes, and the directions that a document gives by name.
 import { Failure } from '../../domain/failures.js';
 import type { ColumnFacts, FittedFeatures } from '../../domain/model.js';
-import type { TrainerSpecification } from '../../domain/pipeline.js';
+import type { BuiltInTrainer } from '../../domain/pipeline.js';
 import { matrixColumns } from '../../ml/features/columns.js';
 
 /** Empty where the trainer takes every column as a number. Throws FeaturesUnfit for a direction of what is no number. */
 export function columnFacts(
   fitted: FittedFeatures,
-  trainer: Pick<TrainerSpecification, 'type' | 'params'>,
+  trainer: Pick<BuiltInTrainer, 'type' | 'params'>,
 ): { columns?: ColumnFacts } {
   if (trainer.type !== 'trees') return {};
   const columns = matrixColumns(fitted);

@@ -14,7 +14,7 @@ import { type Digest, mediaTypes } from '../../domain/artifact.js';
 import { Failure } from '../../domain/failures.js';
 import { canonicalJson, type Json } from '../../domain/json.js';
 import type { FittedFeatures, Provider, TrainSpec } from '../../domain/model.js';
-import type { TrainerSpecification } from '../../domain/pipeline.js';
+import type { BuiltInTrainer } from '../../domain/pipeline.js';
 import type { StepInput } from '../../domain/run.js';
 import type { FeaturizeResult, TrainResult } from '../../domain/steps.js';
 import { runtimeVersion } from '../../ml/provider.js';
@@ -126,7 +126,7 @@ async function makeSpec(deps: TrainDeps, whole: StepInput): Promise<TrainSpec> {
 }
 
 /** Only `trees` asks for more than numbers: the others need not read how features were fitted. */
-async function factsOf(deps: TrainDeps, trainer: TrainerSpecification, input: StepInput) {
+async function factsOf(deps: TrainDeps, trainer: BuiltInTrainer, input: StepInput) {
   if (trainer.type !== 'trees') return {};
   const { features } = input.inputs['featurize'] as unknown as FeaturizeResult;
   return columnFacts(await deps.artifacts.readJson<FittedFeatures>(features), trainer);
