@@ -116,3 +116,17 @@ export const mlpParameters: Table = {
   weightDecay: { ...descent.weightDecay, default: 0.01 },
   ...aims,
 };
+
+export const textParameters: Table = {
+  dims: { type: 'integer', default: 32, min: 1, max: 1_024, meaning: 'Numbers that stand for one n-gram' },
+  hidden: { type: 'integer', default: 0, min: 0, max: 8_192, meaning: 'Size of a hidden layer; 0: none' },
+  dropout: {
+    type: 'number',
+    default: 0,
+    min: 0,
+    max: 0.95,
+    meaning: 'Share of each text’s numbers left out in a step',
+  },
+  ...descent,
+  ...aims,
+};

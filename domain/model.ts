@@ -104,15 +104,16 @@ export function sliceInputs(inputs: ModelInputs, signature: Signature, from: num
 
 /** Code points of a text that are read; the rest is cut off before the model. */
 export const longestText = 10_000;
-/** Rows times the longest text of one call: the graph's arrays have so many cells. */
-const textCells = 500_000;
+/** Rows times the longest text of one call, and its rows: the graph's arrays have so many cells. */
+const [textCells, textRows] = [500_000, 2_048];
 
 /** `inputs` in pieces of at most `mostRows` rows, in order; fewer where texts are long. No row, one piece. */
 export function* piecesOf(inputs: ModelInputs, signature: Signature, mostRows: number): Generator<ModelInputs> {
   const t = signature.text?.length ?? 0;
+  const most = t > 0 ? Math.min(mostRows, textRows) : mostRows;
   for (let from = 0; from < inputs.rows || from === 0;) {
     let [to, longest] = [from, 1];
-    while (to < inputs.rows && to - from < mostRows) {
+    while (to < inputs.rows && to - from < most) {
       for (let i = to * t; i < (to + 1) * t; i++) longest = Math.max(longest, inputs.text?.[i]?.length ?? 0);
       if (to > from && (to - from + 1) * longest > textCells && t > 0) break;
       to++;
@@ -194,7 +195,7 @@ export interface GoldenRows {
   outputs: { label?: string[]; probabilities?: number[]; value?: number[] };
 }
 
-export const trainerTypes = ['linear', 'mlp', 'trees'] as const;
+export const trainerTypes = ['linear', 'mlp', 'trees', 'text'] as const;
 export type TrainerType = (typeof trainerTypes)[number];
 
 export const providers = ['cpu', 'cuda'] as const;
@@ -206,6 +207,12 @@ export interface ColumnFacts {
   codes: number[];
   /** With these the prediction may only rise (1) or only fall (-1). */
   monotone: { column: number; direction: number }[];
+}
+
+/** The last columns of X are ids of n-grams: so many for each text column, from 0 (none) to `ids`. */
+export interface TokenFacts {
+  columns: number[];
+  ids: number;
 }
 
 /** `spec.json` of a trainer child (architecture: Data and learning): all it knows. Paths are local files, verified by the parent. */
@@ -221,6 +228,8 @@ export interface TrainSpec {
   outputs: number;
   /** What a trainer may know of the columns of X; absent: they are numbers like any other. */
   columns?: ColumnFacts;
+  /** Absent where X has no ids of n-grams. */
+  tokens?: TokenFacts;
   /** Paths of the validation part, of the same width; null where the split has none. */
   validation: { rows: number; x: string; y: string } | null;
   /** `warm`: training state of a version to begin with; a checkpoint goes before it. */

@@ -35,7 +35,7 @@ export const stepReads = {
   train: {
     document: ['dataset'],
     trainer: true,
-    inputs: { featurize: ['features', 'train', 'validation', 'outputs'] },
+    inputs: { featurize: ['features', 'train', 'validation', 'outputs', 'tokens'] },
   },
   package: {
     document: ['dataset', 'serving'],

@@ -3,7 +3,7 @@ import type { Digest } from './artifact.js';
 import type { SplitPart, Watermark } from './dataset.js';
 import { Failure } from './failures.js';
 import type { BatchCounts } from './labeling.js';
-import type { Calibration, MatrixRef } from './model.js';
+import type { Calibration, MatrixRef, TokenFacts } from './model.js';
 import type { StepInput, StepResultBase, Verdict } from './run.js';
 import type { Variant, VariantBytes, VariantReport } from './variant.js';
 
@@ -69,6 +69,8 @@ export interface FeaturizeResult extends StepResultBase {
   holdoutRows: number;
   /** Number of classes; 1 for regression. */
   outputs: number;
+  /** Null where X has no ids of n-grams. */
+  tokens: TokenFacts | null;
   warnings: string[];
 }
 

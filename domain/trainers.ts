@@ -1,5 +1,5 @@
 // Trainers as plain data: their parameters with defaults and ranges, and what one optimiser step costs.
-import { linearParameters, mlpParameters } from './gradient-parameters.js';
+import { linearParameters, mlpParameters, textParameters } from './gradient-parameters.js';
 import type { Json } from './json.js';
 import type { TrainerType } from './model.js';
 import { treesParameters } from './tree-parameters.js';
@@ -29,6 +29,7 @@ export const trainerParameters: Record<TrainerType, Record<string, TrainerParame
   linear: linearParameters,
   mlp: mlpParameters,
   trees: treesParameters,
+  text: textParameters,
 };
 
 /** Those that can begin with what an earlier version has learnt (`warmStart`). */
@@ -143,6 +144,11 @@ export function flopsPerStep(spec: {
     }
     case 'trees':
       return 0;
+    case 'text': {
+      // The look-ups move memory and multiply nothing; the products behind them are small. The table's update is left out.
+      const [batch = 1, dims = 1, hidden = 0] = ['batch', 'dims', 'hidden'].map((name) => Number(spec.params[name]));
+      return 4 * batch * (dims + spec.width) * (hidden > 0 ? hidden : spec.outputs) + 6 * batch * hidden * spec.outputs;
+    }
   }
 }
 

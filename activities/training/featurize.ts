@@ -23,7 +23,7 @@ import type { PipelineDocument } from '../../domain/pipeline.js';
 import type { StepInput } from '../../domain/run.js';
 import { featureColumns, signatureOf } from '../../domain/signature.js';
 import type { FeaturizeResult, LabelResult, SplitResult, ValidateResult } from '../../domain/steps.js';
-import { matrixColumns } from '../../ml/features/columns.js';
+import { matrixColumns, tokenFacts } from '../../ml/features/columns.js';
 import { featuriserGraph } from '../../ml/features/graph.js';
 import { seenBy } from '../reuse.js';
 import { currentStep, keeping } from '../step.js';
@@ -166,6 +166,10 @@ async function fit(deps: FeaturizeDeps, place: Place, features: PipelineDocument
     throw new Failure('FeaturesUnfit', 'there is no column to learn from');
   return deps.duck.session({ exact: true, signal: currentStep().signal }, async (session) => {
     const bare = signatureOf(schema, features);
+    if (features.tokens !== 'none' && !bare.text) {
+      const types = 'features.types says which columns are';
+      throw new Failure('FeaturesUnfit', `the trainer text needs a column of type text; ${types}`);
+    }
     checkTreated(schema, features);
     const [split] = await session.query<{ shared: number }>(
       `SELECT count(*) - count(DISTINCT key) AS shared FROM read_parquet(${sqlLiteral(place.split)})`,
@@ -218,6 +222,7 @@ export async function featurize(deps: FeaturizeDeps, whole: StepInput): Promise<
     validation,
     holdoutRows: holdout,
     outputs: schema.task === 'regression' ? 1 : fitted.signature.classes.length,
+    tokens: tokenFacts(fitted) ?? null,
     warnings,
   };
 }

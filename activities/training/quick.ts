@@ -58,6 +58,7 @@ export async function quickModel(deps: TrainDeps & FeaturizeDeps, input: StepInp
       ...columnFacts(features, trainer),
       params: { ...trainer.params, ...fewer },
       outputs: featurized.outputs,
+      ...(featurized.tokens && { tokens: featurized.tokens }),
       validation: null,
       paths: {
         x: await deps.artifacts.localPath(x),

@@ -101,7 +101,7 @@ async function makeSpec(deps: TrainDeps, whole: StepInput): Promise<TrainSpec> {
   const { document, trainer, input } = await seenBy(deps.db, 'train', whole);
   if (!trainer || trainer.type === 'command')
     throw new Failure('InvalidPipeline', `there is no trainer number ${input.candidate + 1}`);
-  const { train: matrix, validation, outputs } = input.inputs['featurize'] as unknown as FeaturizeResult;
+  const { train: matrix, validation, outputs, tokens } = input.inputs['featurize'] as unknown as FeaturizeResult;
   const local = async ({ x, y }: { x: Digest; y: Digest }) => ({
     x: await deps.artifacts.localPath(x),
     y: await deps.artifacts.localPath(y),
@@ -115,6 +115,7 @@ async function makeSpec(deps: TrainDeps, whole: StepInput): Promise<TrainSpec> {
     rows: matrix.rows,
     width: matrix.width,
     outputs,
+    ...(tokens && { tokens }),
     validation: validation && { rows: validation.rows, ...(await local(validation)) },
     paths: { ...(await local(matrix)), checkpoint: null, out: '' },
     provider: 'cpu',
@@ -135,10 +136,11 @@ async function factsOf(deps: TrainDeps, trainer: BuiltInTrainer, input: StepInpu
 /** Everything that the final bytes depend on (architecture, rule 9), and no time, name, number or path. */
 function inputsDigest(spec: TrainSpec, input: StepInput, warm: WarmStart['from']): Digest {
   const { train: matrix, validation } = input.inputs['featurize'] as unknown as FeaturizeResult;
-  const { trainer, task, params, seed, rows, width, outputs, provider, threads, columns } = spec;
+  const { trainer, task, params, seed, rows, width, outputs, provider, threads, columns, tokens } = spec;
   const facts = {
     ...{ trainer, task, params, seed, rows, width, outputs, provider, threads },
     ...(columns && { columns }),
+    ...(tokens && { tokens }),
     x: matrix.x,
     y: matrix.y,
     ...(warm && { warm: warm.state }),

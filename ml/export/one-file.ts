@@ -2,12 +2,13 @@
 // Its bytes are a function of the fitted features, the trainer and the learned parameters: no time, name or path.
 import type { FittedFeatures, Snapshot, TrainerType } from '../../domain/model.js';
 import type { TrainerParams } from '../../domain/trainers.js';
-import { featureWidth } from '../features/columns.js';
+import { featureWidth, tokenFacts } from '../features/columns.js';
 import { emitFeatures } from '../features/graph.js';
 import { Graph, modelBytes } from '../onnx/graph.js';
 import { calibrationOf } from '../trainers/calibrate.js';
 import { decodeCheckpoint } from '../trainers/checkpoint.js';
 import { trainers } from '../trainers/index.js';
+import { emitFirstColumns, seenBy } from '../trainers/tokens.js';
 import type { Shape } from '../trainers/trainer.js';
 import { emitLabel, servedMetadata, servedOpsets } from './head.js';
 import { Int8Graph } from './int8.js';
@@ -21,7 +22,8 @@ export interface ModelInfo {
 function shapeOfModel({ signature, ...fitted }: FittedFeatures, info: ModelInfo): Shape {
   const { task, classes } = signature;
   const outputs = task === 'regression' ? 1 : classes.length;
-  return { task, width: featureWidth(fitted), outputs, params: info.params };
+  const seen = seenBy(info.trainer, featureWidth(fitted), tokenFacts(fitted));
+  return { task, ...seen, outputs, params: info.params };
 }
 
 /** From X to `label` and `probabilities`, or to `value` in the target's own unit. */
@@ -57,16 +59,17 @@ export function int8Model(fitted: FittedFeatures, state: Uint8Array, info: Model
 /** The same head behind an input `X` float32 [N,width]: for rows that are featurised already. */
 export function headModel(fitted: FittedFeatures, state: Uint8Array, info: ModelInfo): Uint8Array {
   const made = { fitted, state, info };
-  return modelOf(new Graph('model'), made, (graph, { width }) => graph.input('X', 'float', ['N', width]));
+  return modelOf(new Graph('model'), made, (graph) => graph.input('X', 'float', ['N', featureWidth(fitted)]));
 }
 
 function modelOf(
   graph: Graph,
   { fitted, state, info }: { fitted: FittedFeatures; state: Uint8Array; info: ModelInfo },
-  emitX: (graph: Graph, shape: Shape) => string,
+  emitX: (graph: Graph) => string,
 ): Uint8Array {
   const { snapshot } = decodeCheckpoint(state);
   const shape = shapeOfModel(fitted, info);
-  emitHead(graph, emitX(graph, shape), snapshot, { ...info, shape }, fitted.signature.classes);
+  const x = emitFirstColumns(graph, emitX(graph), shape.width, featureWidth(fitted));
+  emitHead(graph, x, snapshot, { ...info, shape }, fitted.signature.classes);
   return modelBytes(graph, { ...servedOpsets, metadata: servedMetadata(fitted.signature) });
 }

@@ -1,6 +1,6 @@
 // The columns of X in their order: what each one is made of. Widths, reports, importance and constraints by name lean on it.
 // Order: numbers, then sines and cosines, then indicators, then categories, then hashed n-grams, then ids of n-grams.
-import type { FittedCategory, FittedFeatures, FittedText } from '../../domain/model.js';
+import type { FittedCategory, FittedFeatures, FittedText, TokenFacts } from '../../domain/model.js';
 
 export interface MatrixColumn {
   /** Column of the data. */
@@ -39,6 +39,13 @@ export function gramSpans({ words, characters }: FittedText): { unit: 'words' | 
 /** Columns of the ids of one text. */
 export function tokenWidth(text: FittedText): number {
   return text.tokens ? text.tokens.length * gramSpans(text).length : 0;
+}
+
+/** What trainers are told of the ids at the end of X; undefined where there are none. */
+export function tokenFacts({ text = [] }: Pick<FittedFeatures, 'text'>): TokenFacts | undefined {
+  const listed = text.filter(({ tokens }) => tokens);
+  if (listed.length === 0) return undefined;
+  return { columns: listed.map(tokenWidth), ids: Math.max(...listed.map(({ tokens }) => tokens?.ids ?? 0)) };
 }
 
 /** Width of the featurised matrix, without making a list. */

@@ -5,9 +5,11 @@ import { calibrated } from './calibrate.js';
 import { linear } from './linear.js';
 import { trees } from '../trees/index.js';
 import { mlp } from './mlp.js';
-import type { FitHooks, FitResult, Start, TrainData, Trainer } from './trainer.js';
+import { text } from './text.js';
+import { firstColumns, seenBy } from './tokens.js';
+import type { FitHooks, FitResult, Rows, Start, TrainData, Trainer } from './trainer.js';
 
-export const trainers: Record<TrainerType, Trainer> = { linear, mlp, trees };
+export const trainers: Record<TrainerType, Trainer> = { linear, mlp, trees, text };
 
 function checkData(spec: TrainSpec, { train, validation }: TrainData): void {
   if (spec.rows < 1) throw new Failure('NoLabels', 'there are no rows to train on');
@@ -28,7 +30,11 @@ export async function fit(
   checkData(spec, data);
   const { started = () => undefined, after = () => Promise.resolve(true) } = hooks;
   const trainer = trainers[spec.trainer];
-  const result = await trainer.fit(spec, data, start, { started, after });
+  const { tokens, ...bare } = spec;
+  const seen = { ...bare, ...seenBy(spec.trainer, spec.width, tokens) };
+  const part = (rows: Rows) => firstColumns(rows, seen.width);
+  const parts = { train: part(data.train), validation: data.validation && part(data.validation) };
+  const result = await trainer.fit(seen, parts, start, { started, after });
   if (!result.finished) return result;
-  return { ...result, snapshot: await calibrated(trainer, spec, data.validation, result.snapshot) };
+  return { ...result, snapshot: await calibrated(trainer, seen, parts.validation, result.snapshot) };
 }

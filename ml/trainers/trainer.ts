@@ -1,7 +1,7 @@
 // What a trainer is: it learns from a featurised matrix step by step, hands out its whole state between two steps, and
 // writes what it has learnt as nodes of the served file. Child, checkpoint and export are the same for all of them.
 import type { Task } from '../../domain/dataset.js';
-import type { Progress, Snapshot, TrainerType, TrainSpec } from '../../domain/model.js';
+import type { Progress, Snapshot, TokenFacts, TrainerType, TrainSpec } from '../../domain/model.js';
 import type { TrainerParameter, TrainerParams } from '../../domain/trainers.js';
 import type { Graph } from '../onnx/graph.js';
 
@@ -13,6 +13,8 @@ export interface Shape {
   /** Number of classes; 1 for regression. */
   outputs: number;
   params: TrainerParams;
+  /** Absent where X has no ids of n-grams. */
+  tokens?: TokenFacts;
 }
 
 /** A featurised part: `x` is row-major rows x width and may lie on disk. */
@@ -72,6 +74,6 @@ export interface Trainer {
   emit(graph: Graph, x: string, snapshot: Snapshot, shape: Shape): string;
 }
 
-export function shapeOf(spec: Pick<TrainSpec, keyof Shape>): Shape {
-  return { task: spec.task, width: spec.width, outputs: spec.outputs, params: spec.params };
+export function shapeOf({ task, width, outputs, params, tokens }: Pick<TrainSpec, keyof Shape>): Shape {
+  return { task, width, outputs, params, ...(tokens && { tokens }) };
 }

@@ -14,6 +14,7 @@ import { run as runMixed, visits } from '../../examples/02-mixed-table/run.js';
 import { houses, run as runHouses } from '../../examples/03-regression/run.js';
 import { parcels, run as runParcels } from '../../examples/04-trees/run.js';
 import { machines, run as runMachines } from '../../examples/05-mlp/run.js';
+import { messages, run as runMessages } from '../../examples/08-text/run.js';
 import { Api } from '../../examples/digits/client.js';
 import { must } from '../support/person.js';
 import { startTestSystem, type TestSystem } from '../support/system.js';
@@ -71,21 +72,23 @@ async function direct({ session, signature }: Served, asked: Row[]) {
   };
 }
 
-function feeds({ num, cat }: Signature, inputs: ModelInputs): Record<string, Tensor> {
+function feeds({ num, cat, text = [] }: Signature, inputs: ModelInputs): Record<string, Tensor> {
   return {
     ...(num.length > 0 && { num: new Tensor('float32', inputs.num, [inputs.rows, num.length]) }),
     ...(cat.length > 0 && { cat: new Tensor('string', inputs.cat, [inputs.rows, cat.length]) }),
+    ...(text.length > 0 && { text: new Tensor('string', inputs.text ?? [], [inputs.rows, text.length]) }),
   };
 }
 
 async function infer(name: string, signature: Signature, asked: Row[]): Promise<Record<string, unknown[]>> {
   const taken = toModelInputs(signature, asked);
   if ('faults' in taken) throw new Error(JSON.stringify(taken.faults));
-  const { num, cat, rows } = taken.inputs;
+  const { num, cat, text = [], rows } = taken.inputs;
   const nullable = Array.from(num, (value) => (Number.isNaN(value) ? null : value));
   const tensors = [
     { name: 'num', datatype: 'FP32', shape: [rows, signature.num.length], data: nullable },
     { name: 'cat', datatype: 'BYTES', shape: [rows, signature.cat.length], data: cat },
+    { name: 'text', datatype: 'BYTES', shape: [rows, signature.text?.length ?? 0], data: text },
   ].filter(({ shape }) => shape[1] !== 0);
   const path = `/v2/models/${name}/infer`;
   const { outputs } = await must<{ outputs: { name: string; data: unknown[] }[] }>(system, 'POST', path, {
@@ -116,8 +119,8 @@ async function expectOneTruth(played: Played, asked: Row[]): Promise<void> {
 }
 
 /** The downloaded file on the holdout rows gives the very figures of the evaluation. */
-async function expectSameHoldout(played: Played, table: Row[], key: string, label: string): Promise<void> {
-  const holdout = table.filter((row) => partOf(3, String(row[key]), shares) === 'holdout');
+async function expectSameHoldout(played: Played, table: Row[], key: string, label: string, seed = 3): Promise<void> {
+  const holdout = table.filter((row) => partOf(seed, String(row[key]), shares) === 'holdout');
   const served = await load(played.pipeline, played.champion);
   const answers = await direct(served, holdout);
   const { metrics } = played.run;
@@ -208,7 +211,31 @@ test('a network where a line is not enough: the better candidate is champion', a
   expect(version.details.model.type).toBe('mlp');
   expect(played.predictions.map(({ label }) => label)).toEqual(['strained', 'ok', 'hot']);
   await expectOneTruth(played, machines);
-  await expectSameHoldout(played, await tableOf('05-mlp/rows.csv'), 'id', 'state');
+  await expectSameHoldout(played, await tableOf('05-mlp/rows.csv'), 'id', 'state', 2);
+});
+
+test('messages in two languages: raw text in, one truth in three places', async () => {
+  const played = await runMessages(api);
+  expect(played.run.metrics['accuracy']).toBeGreaterThan(0.95);
+  expect(played.predictions.map(({ label }) => label)).toEqual(['delivery', 'broken', 'refund']);
+  const { signature } = await load(played.pipeline, played.champion);
+  expect(signature).toMatchObject({ text: ['message'], cat: ['channel'] });
+  await expectOneTruth(played, messages);
+  await expectSameHoldout(played, await tableOf('08-text/rows.csv'), 'id', 'topic');
+  const description = await api.get<{ inputs: { name: string; shape: number[] }[] }>('/v2/models/messages');
+  expect(description.inputs).toContainEqual({ name: 'text', datatype: 'BYTES', shape: [-1, 1] });
+  const asked = { name: 'message', datatype: 'BYTES', shape: [1], data: [messages[1]!.message] };
+  const others = [
+    { name: 'channel', datatype: 'BYTES', shape: [1], data: ['chat'] },
+    { name: 'days_since_order', datatype: 'FP32', shape: [1], data: [null] },
+  ];
+  const { outputs } = await must<{ outputs: { name: string; data: unknown[] }[] }>(
+    system,
+    'POST',
+    '/v2/models/messages/infer',
+    { inputs: [asked, ...others] },
+  );
+  expect(outputs.find(({ name }) => name === 'label')?.data).toEqual(['broken']);
 });
 
 test('trees', async () => {
