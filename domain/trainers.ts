@@ -33,7 +33,7 @@ export const trainerParameters: Record<TrainerType, Record<string, TrainerParame
 };
 
 /** Those that can begin with what an earlier version has learnt (`warmStart`). */
-export const warmTrainers: readonly TrainerType[] = ['linear', 'mlp', 'trees'];
+export const warmTrainers: readonly TrainerType[] = ['linear', 'mlp', 'trees', 'text'];
 
 /** A fault of one parameter: `path` is its name. */
 export interface TrainerParamFault {

@@ -6,9 +6,10 @@ import type { Digest } from '../../domain/artifact.js';
 import { canonicalJson } from '../../domain/json.js';
 import type { FittedFeatures, TrainSpec } from '../../domain/model.js';
 import type { TrainerParams } from '../../domain/trainers.js';
+import { tokenFacts } from '../../ml/features/columns.js';
 import { readCheckpointHeader } from '../../ml/trainers/checkpoint.js';
 import { trainers } from '../../ml/trainers/index.js';
-import { shapeOf } from '../../ml/trainers/trainer.js';
+import { seenBy } from '../../ml/trainers/tokens.js';
 import type { ReuseDeps } from '../reuse.js';
 
 /** A version as a run found its champion. */
@@ -66,14 +67,21 @@ async function unfit(
   if (!theirs || !ours) return `version ${pin.version} has no features`;
   if (canonicalJson(theirs.signature) !== canonicalJson(ours.signature))
     return `version ${pin.version} has other inputs or classes`;
-  // Splits name values of X: another vocabulary or scale would make them mean something else.
-  if (spec.trainer === 'trees' && canonicalJson(treatments(theirs)) !== canonicalJson(treatments(ours)))
+  if (canonicalJson(meanings(spec.trainer, theirs)) !== canonicalJson(meanings(spec.trainer, ours)))
     return `the features of version ${pin.version} were fitted otherwise`;
   const { sizes } = trainers[spec.trainer];
-  const shape = shapeOf(spec);
-  if (sizes?.(shape) === sizes?.({ ...shape, width: theirs.width, params: { ...spec.params, ...pin.params } }))
-    return null;
+  const { task, outputs } = spec;
+  const sizeOf = (fitted: FittedFeatures, params: TrainerParams) =>
+    sizes?.({ task, outputs, params, ...seenBy(spec.trainer, fitted.width, tokenFacts(fitted)) });
+  if (sizeOf(ours, spec.params) === sizeOf(theirs, { ...spec.params, ...pin.params })) return null;
   return `what version ${pin.version} has learnt is of another size`;
 }
 
-const treatments = ({ num, cat, text }: FittedFeatures) => ({ num, cat, text: text ?? [] });
+/**
+ * What must be the same for what was learnt to mean the same. Splits name values of X, which another vocabulary or scale
+ * would change; rows of an embedding name n-grams.
+ */
+function meanings(trainer: TrainSpec['trainer'], { num, cat, text = [] }: FittedFeatures) {
+  if (trainer === 'trees') return { num, cat, text };
+  return trainer === 'text' ? { text } : {};
+}

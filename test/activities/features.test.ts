@@ -205,7 +205,11 @@ describe('featurize', () => {
       [row, ...names.map((_, i) => (row * i) % 13), row % 2].join(','),
     );
     world.write('wide.csv', `id,${names.join(',')},y\n${lines.join('\n')}\n`);
-    const done = await world.run(document('wide', {}), 'split');
+    const regression = { task: 'regression', source: { type: 'file', path: 'wide.csv' } };
+    const done = await world.run(
+      documentOf('wide', { dataset: regression, gate: { metric: 'rmse', max: 1 } }),
+      'split',
+    );
     const rows = 150_000;
     const put = async (name: string, sql: string) => {
       await world.duck.run(`COPY (${sql}) TO ${sqlLiteral(join(world.folder, name))} (FORMAT parquet)`);

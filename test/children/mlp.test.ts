@@ -79,6 +79,29 @@ describe('killed again and again, and resumed: the same bytes', { timeout: 120_0
     await expectSameBytesUnderKills(spec, 3);
   });
 
+  test('bags of n-grams beside numbers, calibrated at the end', async () => {
+    const tokens = { columns: [24, 24], ids: 300 };
+    const [width, dense] = [52, 4];
+    const sentences = (rows: number): Toy => {
+      const { x: values, y } = toyData(rows, dense, 3);
+      const x = new Float32Array(rows * width);
+      for (let row = 0; row < rows; row++) {
+        x.set(values.subarray(row * dense, (row + 1) * dense), row * width);
+        // half of a row is padding; the ids lean on the label
+        for (let i = dense; i < width; i++)
+          x[row * width + i] = i % 2 ? 0 : 1 + ((row * 31 + i * 7 + y[row]! * 50) % 300);
+      }
+      return { x, y };
+    };
+    const sizes: Sizes = { rows: 2_000, width, outputs: 3, task: 'classification' };
+    const validation = { rows: 300, ...write('heard', sentences(300)) };
+    const params = { dims: 8, hidden: 8, dropout: 0.2, epochs: 20, batch: 32 };
+    const more = { params, tokens, validation, stepsPerRun: 10, checkpointEveryMs: 30 };
+    const spec = trainSpec({ ...sizes, trainer: 'text', ...more });
+    spec.paths = { ...spec.paths, ...write('said', sentences(2_000)) };
+    await expectSameBytesUnderKills(spec, 3);
+  });
+
   test('with more rows than a buffer holds, in the memory of a buffer', async () => {
     const sizes: Sizes = { rows: 40_000, width: 512, outputs: 3, task: 'classification' };
     const y = Float32Array.from({ length: sizes.rows }, (_, row) => row % 3);
