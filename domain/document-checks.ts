@@ -115,7 +115,9 @@ const readers: { [K in CheckKind]: f.Read<Exclude<CheckDemand, { kind: 'slice' }
   size,
   calibration,
 };
-export const checkKinds = Object.keys(readers) as CheckKind[];
+/** Known, and not built yet: a program of one's own that judges. */
+const planned: readonly string[] = ['command'];
+const checkKinds = Object.keys(readers) as CheckKind[];
 const readName = f.text('a name of at most 80 characters', undefined, 80);
 
 /** Not given: what it is about. */
@@ -129,6 +131,10 @@ const check: f.Read<ReadCheck> = (value, path, faults) => {
   const given = Object.keys(value).filter((word) => word !== 'name');
   for (const word of given) {
     if (checkKinds.some((kind) => kind === word)) continue;
+    if (planned.includes(word)) {
+      f.addFault(faults, f.joinPath(path, word), f.notBuilt(word, checkKinds));
+      continue;
+    }
     const nearest = nearestWord(word, checkKinds);
     const found = `the unknown check "${word.slice(0, 60)}"`;
     f.addFault(faults, f.joinPath(path, word), { found, allowed: checkKinds.join(', '), nearest });

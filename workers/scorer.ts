@@ -157,21 +157,24 @@ async function checkGolden(session: InferenceSession, model: ScoredModel, golden
   return Math.max(...Object.values(off));
 }
 
-/** After `warmUps` runs: at least `leastRuns`, then until `mostRuns` or the time is over. */
-const [warmUps, leastRuns, mostRuns, longEnoughMs] = [10, 30, 300, 250];
+/** Runs that are not counted, at least and at most counted; a slow model gets fewer, so that no step waits for minutes. */
+const [warmUps, leastRuns, mostRuns] = [10, 30, 300];
+const [warmMs, longEnoughMs, tooLongMs] = [250, 250, 10_000];
 
 async function timeRows(session: InferenceSession, model: ScoredModel, inputs: ModelInputs, batch: number) {
-  const rows = pickInputs(
-    inputs,
-    model.signature,
-    Array.from({ length: batch }, (_, row) => row % inputs.rows),
-  );
-  const times: number[] = [];
-  for (let [run, spent] = [-warmUps, 0]; run < leastRuns || (run < mostRuns && spent < longEnoughMs); run++) {
+  const picked = Array.from({ length: batch }, (_, row) => row % inputs.rows);
+  const rows = pickInputs(inputs, model.signature, picked);
+  const once = async (): Promise<number> => {
     const start = performance.now();
     await scoreRows(session, model.signature, rows);
-    const took = performance.now() - start;
-    if (run >= 0) times.push(took);
+    return performance.now() - start;
+  };
+  for (let [run, spent] = [0, 0]; run < warmUps && spent < warmMs; run++) spent += await once();
+  const times: number[] = [];
+  for (let spent = 0; times.length < mostRuns && spent < tooLongMs;) {
+    if (times.length >= leastRuns && spent >= longEnoughMs) break;
+    const took = await once();
+    times.push(took);
     spent += took;
   }
   times.sort((a, b) => a - b);

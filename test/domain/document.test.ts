@@ -98,6 +98,7 @@ const bad: [Json, string, string[]][] = [
   [regression({ labeling: { strategy: 'margin' } }), 'labeling.strategy', ['needs classes', 'random']],
   [gated(7), 'gate.checks[0]', ['found 7', 'one of slice, invariance']],
   [gated({}), 'gate.checks[0]', ['found no check']],
+  [gated({ command: { program: ['judge'] } }), 'gate.checks[0].command', ['not built yet', 'slice, invariance']],
   [gated({ slices: { column: 'a' } }), 'gate.checks[0].slices', ['unknown check', 'did you mean "slice"']],
   [gated({ size: { maxBytes: 1 }, latency: { p99Ms: 1 } }), 'gate.checks[0]', ['latency and size']],
   [gated({ size: { maxBytes: '10 XB' } }), 'gate.checks[0].size.maxBytes', ['"10 XB"', '10 MB']],
