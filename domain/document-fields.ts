@@ -204,7 +204,7 @@ const trainerObject = f.object<{
   pool: TrainerSpecification['pool'];
   warmStart: 'champion' | null;
 }>({
-  type: f.required(f.choice([...trainerTypes, 'command'] as const, ['cnn']), [...trainerTypes, 'command'].join(', ')),
+  type: f.required(f.choice([...trainerTypes, 'command'] as const), [...trainerTypes, 'command'].join(', ')),
   params: f.optional<unknown>(
     (value) => value,
     () => ({}),

@@ -94,7 +94,7 @@ const aims = {
 
 export const linearParameters: Table = { ...descent, ...aims };
 
-export const mlpParameters: Table = {
+const dense = {
   hidden: {
     type: 'list',
     default: [128, 64],
@@ -111,6 +111,10 @@ export const mlpParameters: Table = {
   },
   layerNorm: { type: 'flag', default: false, meaning: 'Normalise each hidden layer before its activation' },
   dropout: { type: 'number', default: 0, min: 0, max: 0.95, meaning: 'Share of each hidden layer left out in a step' },
+} satisfies Table;
+
+export const mlpParameters: Table = {
+  ...dense,
   ...descent,
   learningRate: { ...descent.learningRate, default: 0.003 },
   weightDecay: { ...descent.weightDecay, default: 0.01 },
@@ -129,4 +133,29 @@ export const textParameters: Table = {
   },
   ...descent,
   ...aims,
+};
+
+const side = (meaning: string): TrainerParameter => ({ type: 'integer', default: 8, min: 1, max: 256, meaning });
+
+export const cnnParameters: Table = {
+  height: side('Rows of the image'),
+  width: side('Columns of the image'),
+  channels: {
+    type: 'integer',
+    default: 1,
+    min: 1,
+    max: 16,
+    meaning: 'Planes of the image; the features are channel by channel, row by row',
+  },
+  filters: {
+    type: 'list',
+    default: [16, 32],
+    min: 1,
+    max: 512,
+    longest: 6,
+    meaning: 'Filters of each convolution, every one followed by its activation and a max pooling by 2',
+  },
+  kernel: { type: 'integer', default: 3, min: 1, max: 11, meaning: 'Height and width of a filter' },
+  ...mlpParameters,
+  hidden: { ...dense.hidden, default: [64], meaning: 'Sizes of the dense layers behind the convolutions' },
 };

@@ -195,7 +195,7 @@ export interface GoldenRows {
   outputs: { label?: string[]; probabilities?: number[]; value?: number[] };
 }
 
-export const trainerTypes = ['linear', 'mlp', 'trees', 'text'] as const;
+export const trainerTypes = ['linear', 'mlp', 'trees', 'text', 'cnn'] as const;
 export type TrainerType = (typeof trainerTypes)[number];
 
 export const providers = ['cpu', 'cuda'] as const;

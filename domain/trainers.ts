@@ -1,5 +1,5 @@
 // Trainers as plain data: their parameters with defaults and ranges, and what one optimiser step costs.
-import { linearParameters, mlpParameters, textParameters } from './gradient-parameters.js';
+import { cnnParameters, linearParameters, mlpParameters, textParameters } from './gradient-parameters.js';
 import type { Json } from './json.js';
 import type { TrainerType } from './model.js';
 import { treesParameters } from './tree-parameters.js';
@@ -30,10 +30,11 @@ export const trainerParameters: Record<TrainerType, Record<string, TrainerParame
   mlp: mlpParameters,
   trees: treesParameters,
   text: textParameters,
+  cnn: cnnParameters,
 };
 
 /** Those that can begin with what an earlier version has learnt (`warmStart`). */
-export const warmTrainers: readonly TrainerType[] = ['linear', 'mlp', 'trees', 'text'];
+export const warmTrainers: readonly TrainerType[] = ['linear', 'mlp', 'trees', 'text', 'cnn'];
 
 /** A fault of one parameter: `path` is its name. */
 export interface TrainerParamFault {
@@ -133,15 +134,10 @@ export function flopsPerStep(spec: {
 }): number {
   switch (spec.trainer) {
     case 'linear':
-    case 'mlp': {
-      const batch = Number(spec.params['batch'] ?? 1);
-      const hidden = (spec.params['hidden'] ?? []) as readonly number[];
-      const sizes = [spec.width, ...hidden, spec.outputs];
-      return sizes.slice(1).reduce((sum, size, layer) => {
-        const inputs = sizes[layer] ?? 0;
-        return sum + (layer === 0 ? 4 : 6) * batch * inputs * size + 14 * (inputs + 1) * size;
-      }, 0);
-    }
+    case 'mlp':
+      return denseFlops(spec, spec.width, 2);
+    case 'cnn':
+      return convolutionFlops(spec);
     case 'trees':
       return 0;
     case 'text': {
@@ -150,6 +146,34 @@ export function flopsPerStep(spec: {
       return 4 * batch * (dims + spec.width) * (hidden > 0 ? hidden : spec.outputs) + 6 * batch * hidden * spec.outputs;
     }
   }
+}
+
+interface StepSize {
+  params: TrainerParams;
+  width: number;
+  outputs: number;
+}
+
+/** Of a convolution a multiplication per pixel, filter and number under the kernel; pooling quarters the pixels. */
+function convolutionFlops(spec: StepSize): number {
+  const { height, width: wide, channels, kernel, filters, batch = 1 } = spec.params;
+  let [pixels, inputs, sum] = [Number(height) * Number(wide), Number(channels), 0];
+  (filters as readonly number[]).forEach((size, layer) => {
+    const weights = inputs * size * Number(kernel) ** 2;
+    sum += (layer === 0 ? 4 : 6) * Number(batch) * pixels * weights + 14 * weights;
+    [pixels, inputs] = [Math.max(1, Math.floor(pixels / 4)), size];
+  });
+  return sum + denseFlops(spec, pixels * inputs, 3);
+}
+
+/** `products`: of the first layer, whose inputs may want no gradient. */
+function denseFlops({ params, outputs }: StepSize, width: number, products: 2 | 3): number {
+  const batch = Number(params['batch'] ?? 1);
+  const sizes = [width, ...((params['hidden'] ?? []) as readonly number[]), outputs];
+  return sizes.slice(1).reduce((sum, size, layer) => {
+    const inputs = sizes[layer] ?? 0;
+    return sum + 2 * (layer === 0 ? products : 3) * batch * inputs * size + 14 * (inputs + 1) * size;
+  }, 0);
 }
 
 /** Parent to trainer child, the counterpart of `TrainerMessage`. */

@@ -19,7 +19,7 @@ export const variantFiles: Record<Variant, { model: string; golden: string }> = 
 export const servingFile = 'serving.json';
 
 /** Trainers whose models are products with matrices, which int8 makes smaller; a tree has none. */
-export const int8Trainers: readonly (TrainerType | 'command')[] = ['linear', 'mlp', 'text'];
+export const int8Trainers: readonly (TrainerType | 'command')[] = ['linear', 'mlp', 'text', 'cnn'];
 
 /** `auto`: int8 where it is smaller, agrees and passes the gate, else float32. */
 export const servingChoices = [...variants, 'auto'] as const;

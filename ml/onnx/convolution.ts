@@ -2,16 +2,15 @@
 import type { Tape, Var } from './autodiff.js';
 
 /**
- * Stride 1, odd kernel, padded so that the size stays. w [M,C,k,k], bias [M].
+ * Stride 1, padded so that the size stays; an even kernel reaches one further right and down. w [M,C,k,k], bias [M].
  * dw is a convolution too, of x and the gradient with batch and channels exchanged: dw[m,c,i,j] = Σ x[n,c,y+i,x+j]·g[n,m,y,x].
  */
 export function convolution(tape: Tape, x: Var, weights: { w: Var; bias: Var }): Var {
   const { graph } = tape;
   const { w, bias } = weights;
   const [channels, kernel] = [Number(w.dims[0]), Number(w.dims[2])];
-  if (kernel % 2 === 0) throw new RangeError(`a kernel of ${kernel} has no middle`);
-  const side = (kernel - 1) / 2;
-  const pads = [side, side, side, side];
+  const before = Math.floor((kernel - 1) / 2);
+  const pads = [before, before, kernel - 1 - before, kernel - 1 - before];
   const y = graph.op('Conv', [x.name, w.name, bias.name], { pads });
   const swapped = (name: string): string => graph.op('Transpose', [name], { perm: [1, 0, 2, 3] });
   return tape.record(y, [x.dims[0]!, channels, x.dims[2]!, x.dims[3]!], [x, w, bias], (g) => [

@@ -2,6 +2,7 @@
 import type { TrainerType, TrainSpec } from '../../domain/model.js';
 import { Failure } from '../../domain/failures.js';
 import { calibrated } from './calibrate.js';
+import { cnn } from './cnn.js';
 import { linear } from './linear.js';
 import { trees } from '../trees/index.js';
 import { mlp } from './mlp.js';
@@ -9,7 +10,7 @@ import { text } from './text.js';
 import { firstColumns, seenBy } from './tokens.js';
 import type { FitHooks, FitResult, Rows, Start, TrainData, Trainer } from './trainer.js';
 
-export const trainers: Record<TrainerType, Trainer> = { linear, mlp, trees, text };
+export const trainers: Record<TrainerType, Trainer> = { linear, mlp, trees, text, cnn };
 
 function checkData(spec: TrainSpec, { train, validation }: TrainData): void {
   if (spec.rows < 1) throw new Failure('NoLabels', 'there are no rows to train on');

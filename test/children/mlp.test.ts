@@ -102,6 +102,14 @@ describe('killed again and again, and resumed: the same bytes', { timeout: 120_0
     await expectSameBytesUnderKills(spec, 3);
   });
 
+  test('a network of convolutions', async () => {
+    const sizes: Sizes = { rows: 1_000, width: 36, outputs: 3, task: 'classification' };
+    const params = { height: 6, width: 6, filters: [4, 8], hidden: [16], epochs: 20, batch: 50, dropout: 0.2 };
+    const spec = trainSpec({ ...sizes, trainer: 'cnn', params, stepsPerRun: 5, checkpointEveryMs: 20 });
+    spec.paths = { ...spec.paths, ...write('images', toyData(1_000, 36, 3)) };
+    await expectSameBytesUnderKills(spec, 3);
+  });
+
   test('with more rows than a buffer holds, in the memory of a buffer', async () => {
     const sizes: Sizes = { rows: 40_000, width: 512, outputs: 3, task: 'classification' };
     const y = Float32Array.from({ length: sizes.rows }, (_, row) => row % 3);

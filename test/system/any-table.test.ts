@@ -15,6 +15,7 @@ import { houses, run as runHouses } from '../../examples/03-regression/run.js';
 import { parcels, run as runParcels } from '../../examples/04-trees/run.js';
 import { machines, run as runMachines } from '../../examples/05-mlp/run.js';
 import { messages, run as runMessages } from '../../examples/08-text/run.js';
+import { images, run as runImages } from '../../examples/10-cnn/run.js';
 import { Api } from '../../examples/digits/client.js';
 import { must } from '../support/person.js';
 import { startTestSystem, type TestSystem } from '../support/system.js';
@@ -246,6 +247,14 @@ test('trees', async () => {
   const chances = played.predictions.slice(0, 4).map(({ probabilities }) => probabilities!['yes']!);
   expect(chances).toEqual([...chances].sort((a, b) => a - b));
   expect(chances[3]!).toBeGreaterThan(chances[0]! + 0.2);
+});
+
+test('small images', async () => {
+  const played = await runImages(api);
+  expect(played.run.metrics['accuracy']).toBeGreaterThan(0.95);
+  expect(played.predictions.map(({ label }) => label)).toEqual(['0', '1']);
+  await expectOneTruth(played, images);
+  await expectSameHoldout(played, await tableOf('digits/digits.csv'), 'id', 'label');
 });
 
 test('a model without a champion says so', async () => {
