@@ -3,7 +3,7 @@ import { sql } from 'drizzle-orm';
 import { fork, type ChildProcess } from 'node:child_process';
 import { createServer } from 'node:http';
 import { connect, type AddressInfo } from 'node:net';
-import { mkdtempSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -95,9 +95,11 @@ describe('the process', () => {
     const socket = connect(port, '127.0.0.1');
     const head = `POST /api/v1/datasets/digits/files?format=csv HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nContent-Length: 1000000\r\n\r\n`;
     socket.write(`${head}id,a,label\n1,2,no\n2,3,yes\n`);
-    await sleep(300);
+    const uploads = () =>
+      readdirSync(join(home, 'tmp'), { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('body'));
+    await until(() => existsSync(join(home, 'tmp')) && uploads().length > 0);
     socket.destroy();
-    await sleep(500);
+    await until(() => uploads().length === 0);
     const kept = await database.db.execute(sql`select 1 from ingest`);
     expect(kept.rows).toEqual([]);
     expect((await fetch(`http://127.0.0.1:${port}/healthz`)).status).toBe(200);

@@ -19,7 +19,7 @@ interface Sent {
 }
 
 /** Reads a stream until it ends or `enough`. */
-async function read(response: Response, enough = Infinity): Promise<Sent[]> {
+async function read(response: Response, enough = Infinity, seen: (event: Sent) => void = () => {}): Promise<Sent[]> {
   const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
   const events: Sent[] = [];
   let text = '';
@@ -35,11 +35,10 @@ async function read(response: Response, enough = Infinity): Promise<Sent[]> {
           .map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()]),
       );
       text = text.slice(end + 2);
-      events.push({
-        id: Number(fields['id']),
-        event: fields['event'] ?? '',
-        data: JSON.parse(fields['data'] ?? 'null'),
-      });
+      const data = JSON.parse(fields['data'] ?? 'null');
+      const event = { id: Number(fields['id']), event: fields['event'] ?? '', data };
+      events.push(event);
+      seen(event);
     }
   }
   await reader.cancel();
@@ -94,9 +93,9 @@ describe('GET /runs/{id}/events', () => {
     expect(begun.headers.get('content-type')).toContain('text/event-stream');
     const first = await read(begun, 2);
     expect(first.map(({ event }) => event)).toEqual(['run.opened', 'step.progress']);
-    const resumed = read(await api.get(path, { 'last-event-id': String(first[1]?.id) }));
-    setTimeout(() => void endRun(api, run), 700);
-    const rest = await resumed;
+    const live = await api.get(path, { 'last-event-id': String(first[1]?.id) });
+    // the run ends once the stream has given what there was
+    const rest = await read(live, Infinity, ({ id }) => void (id === 4 && endRun(api, run)));
     expect(rest.map(({ id }) => id)).toEqual([3, 4, 5]);
     expect(rest.at(-1)).toMatchObject({ event: 'run.ended', data: { number: 5, type: 'run.ended' } });
     expect((await api.get(path, { 'last-event-id': '5' })).status).toBe(204);

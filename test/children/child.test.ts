@@ -4,7 +4,6 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { copyFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, expect, test, vi } from 'vitest';
 import type { Scorer, ScoredModel, ScorerOptions, TrainerHandlers } from '../../adapters/child.js';
 import { createScorer, runTrainer } from '../../adapters/child.js';
@@ -29,6 +28,11 @@ afterAll(() => {
 const slow = { timeout: 60_000 };
 const alive = (pid: number): boolean =>
   existsSync(`/proc/${pid}/stat`) && !readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ');
+/** User and system time of a process, in seconds; Linux counts a hundred ticks in each. */
+const processorSeconds = (pid: number): number => {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+};
 const digestOf = (bytes: Uint8Array): Digest => `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
 
 describe('trainer', slow, () => {
@@ -166,7 +170,6 @@ describe('trainer', slow, () => {
     const held = join(out, 'hold', 'train.middle');
     await vi.waitFor(() => expect(existsSync(held)).toBe(true), { timeout: 10_000 });
     expect(steps).toEqual([1]);
-    await sleep(200);
     expect(alive(run.pid)).toBe(true);
     rmSync(held);
     const { path } = await run.done;
@@ -362,7 +365,6 @@ describe('scorer', slow, () => {
     const scorer = open(2500);
     await scorer.score(modelOf(2), rows);
     const endless = scorer.run(model, { x: { type: 'float32', dims: [1], data: Float32Array.of(0) } });
-    await sleep(300);
     const behind = scorer.score(modelOf(2), rows);
     await expect(endless).rejects.toMatchObject({ failure: 'DeadlineExceeded' });
     expect((await behind).label).toEqual(['네', 'nein']);
@@ -402,8 +404,8 @@ describe('scorer', slow, () => {
       await answer;`;
     const parent = spawn(process.execPath, ['--input-type=module', '-e', script]);
     const pid = await new Promise<number>((resolve) => parent.stdout.once('data', (text) => resolve(Number(text))));
-    await sleep(700);
-    expect(alive(pid)).toBe(true);
+    // loading takes less than so much of the processor: the model runs
+    await vi.waitFor(() => expect(processorSeconds(pid)).toBeGreaterThan(1.5), { timeout: 60_000, interval: 50 });
     parent.kill('SIGKILL');
     await vi.waitFor(() => expect(alive(pid)).toBe(false), { timeout: 3000, interval: 50 });
   });

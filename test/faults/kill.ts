@@ -2,8 +2,10 @@
 // back, the step goes on, a person does what a person does, and in the end everything must be as if nothing had been.
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { identify, isAlive, type ProcessIdentity, waitForExit } from '../../adapters/embedded/process.js';
+import type { TrainerType } from '../../domain/model.js';
 import { attendRun } from '../support/person.js';
 import { type TestSystem, until } from '../support/system.js';
 import { brokenInvariants } from './invariants.js';
@@ -12,14 +14,17 @@ import { storyOf } from './story.js';
 import { letPass, markDone, openRun, type Scene } from './scene.js';
 
 export interface Outcome extends Pair {
+  trainer: TrainerType;
   /** Empty: passed. */
   broken: string[];
   /** From the kill until the killed process is back and the held step is recorded. */
   recoverySeconds: number | null;
   /** The whole pair. */
   seconds: number;
-  /** Steps of the training and how many of them its last attempt took over from a checkpoint. */
-  trained: { steps: number; resumedFrom: number } | null;
+  /** From the kill until a trainer child goes on, where `train` was disturbed. */
+  resumedSeconds: number | null;
+  /** Steps of the training, how many of them its last attempt took over from a checkpoint, and how many were done again. */
+  trained: { steps: number; resumedFrom: number; again: number } | null;
 }
 
 const holdPatienceMs = 150_000;
@@ -29,14 +34,22 @@ const runPatienceMs = 150_000;
 export async function killPair(scene: Scene, pair: Pair, reference: string): Promise<Outcome> {
   const startedAt = performance.now();
   const name = `${pair.step}-${pair.process}`;
-  const outcome: Outcome = { ...pair, broken: [], recoverySeconds: null, seconds: 0, trained: null };
+  const outcome: Outcome = {
+    ...pair,
+    trainer: scene.trainer,
+    broken: [],
+    recoverySeconds: null,
+    resumedSeconds: null,
+    seconds: 0,
+    trained: null,
+  };
   let run = '';
   try {
     if (scene.hold !== null) await rm(`${scene.hold}.done`, { force: true });
     await letPass(scene);
     run = await openRun(scene, name);
-    const family = await disturb(scene, pair, run, outcome);
-    outcome.trained = await trainedOf(scene.system, run);
+    const { family, done } = await disturb(scene, pair, run, outcome);
+    outcome.trained = await trainedOf(scene.system, run, done);
     outcome.broken.push(...(await brokenInvariants(scene.system, run, name, reference)), ...orphans(family));
   } catch (error) {
     outcome.broken.push(error instanceof Error ? error.message : String(error));
@@ -48,8 +61,13 @@ export async function killPair(scene: Scene, pair: Pair, reference: string): Pro
   return outcome;
 }
 
-/** Drives the run to its end with the kill on the way; gives the killed process's children. */
-async function disturb(scene: Scene, pair: Pair, run: string, outcome: Outcome): Promise<ProcessIdentity[]> {
+/** Drives the run to its end with the kill on the way; gives the killed process's children, and the steps trained by then. */
+async function disturb(
+  scene: Scene,
+  pair: Pair,
+  run: string,
+  outcome: Outcome,
+): Promise<{ family: ProcessIdentity[]; done: number }> {
   const { system, truth, hold } = scene;
   if (hold === null) await attendRun(system, run, truth, { stopAt: 'approval' });
   const person = hold === null ? null : attendRun(system, run, truth, { patienceMs: runPatienceMs });
@@ -57,14 +75,39 @@ async function disturb(scene: Scene, pair: Pair, run: string, outcome: Outcome):
   if (hold !== null) await reachHold(hold, person);
   const { victim, family } = await victimOf(system, pair.process);
   if (hold !== null) await markDone(hold);
+  const [done, begun] = [await stepsDone(system, run), await trainingsBegun(system)];
   const killedAt = performance.now();
   process.kill(victim.pid, 'SIGKILL');
   await waitForExit(victim, 10_000);
   await letPass(scene);
   const rest = person ?? attendRun(system, run, truth, { patienceMs: runPatienceMs });
   const recovered = Promise.all([goesOn(system, pair, run), isBack(system, pair.process, victim)]);
-  await Promise.all([recovered.then(() => (outcome.recoverySeconds = (performance.now() - killedAt) / 1000)), rest]);
-  return family;
+  const trains = pair.step === 'train' && ['trainer', 'gpu'].includes(pair.process);
+  await Promise.all([
+    recovered.then(() => (outcome.recoverySeconds = (performance.now() - killedAt) / 1000)),
+    trains && resumed(system, begun).then((at) => (outcome.resumedSeconds = (at - killedAt) / 1000)),
+    rest,
+  ]);
+  return { family, done };
+}
+
+/** How far the training is, as the run's row shows it. */
+async function stepsDone(system: TestSystem, run: string): Promise<number> {
+  const shown = `select (progress->>'step')::int as step from step where run = $1 and node = 'train' and not wait`;
+  const [found] = await system.sql<{ step: number | null }>(shown, [run]);
+  return found?.step ?? 0;
+}
+
+/** How often a trainer child has begun to train, as the workers' logs tell. */
+async function trainingsBegun({ home }: TestSystem): Promise<number> {
+  const logs = ['cpu', 'gpu'].map((pool) => readFile(join(home, 'log', `${pool}.log`), 'utf8').catch(() => ''));
+  return (await Promise.all(logs)).join('').split('train.started').length - 1;
+}
+
+/** When another child has begun to train. */
+async function resumed(system: TestSystem, begun: number): Promise<number> {
+  await until('another training', async () => (await trainingsBegun(system)) > begun, recoveryPatienceMs);
+  return performance.now();
 }
 
 async function reachHold(hold: string, person: Promise<unknown> | null): Promise<void> {
@@ -132,11 +175,11 @@ function isBack(system: TestSystem, name: Victim, victim: ProcessIdentity): Prom
   return until(`${name} to be back`, look, recoveryPatienceMs);
 }
 
-async function trainedOf(system: TestSystem, run: string): Promise<Outcome['trained']> {
+async function trainedOf(system: TestSystem, run: string, done: number): Promise<Outcome['trained']> {
   const [found] = await system.sql<{ steps: number; resumedFrom: number }>(
     `select (result->>'steps')::int as steps, (result->>'resumedFromStep')::int as "resumedFrom"
       from step where run = $1 and node = 'train' and status = 'succeeded'`,
     [run],
   );
-  return found ?? null;
+  return found ? { ...found, again: Math.max(0, done - found.resumedFrom) } : null;
 }

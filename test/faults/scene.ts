@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type { TrainerType } from '../../domain/model.js';
 import { partOf } from '../../activities/dataset/split.js';
 import { projectRoot } from '../../adapters/paths.js';
 import { attendRun, must } from '../support/person.js';
@@ -12,7 +13,15 @@ import { holdOf, type Step } from './matrix.js';
 export const asked = 10;
 const split = { holdout: 0.2, validation: 0.1, seed: 1 };
 
+/** Parameters with which iris takes a trainer some seconds; those not named here train with their defaults. */
+const params: Partial<Record<TrainerType, Record<string, number | number[]>>> = {
+  linear: { epochs: 200, batch: 4, learningRate: 0.01 },
+  mlp: { hidden: [16], epochs: 30, batch: 8 },
+  trees: { rounds: 60, leaves: 6, minRows: 2 },
+};
+
 export interface Scene {
+  trainer: TrainerType;
   system: TestSystem;
   source: string;
   /** Id of the row to its label. */
@@ -22,7 +31,7 @@ export interface Scene {
 }
 
 /** A system in which `step` can be held, and its rows: every second label of the training part is hidden. */
-export async function openScene(step: Step | null): Promise<Scene> {
+export async function openScene(step: Step | null, trainer: TrainerType = 'linear'): Promise<Scene> {
   const held = step === null ? null : holdOf(step);
   const system = await startTestSystem(held === null ? {} : { PERENNIAL_HOLD: held });
   const text = await readFile(join(projectRoot, 'examples/iris/iris.csv'), 'utf8');
@@ -37,26 +46,26 @@ export async function openScene(step: Step | null): Promise<Scene> {
   });
   const source = await system.write('iris.csv', `${[header, ...rows].join('\n')}\n`);
   const hold = held === null ? null : join(system.home, 'hold', held.replace(':', '.'));
-  return { system, source, truth: (item) => labels.get(String(item['id'])) ?? '', hold };
+  return { trainer, system, source, truth: (item) => labels.get(String(item['id'])) ?? '', hold };
 }
 
 /** The document of a pipeline over `source`; for other cases a part of it is replaced. */
-export function documentOf(name: string, source: string) {
+export function documentOf(name: string, source: string, trainer: TrainerType = 'linear') {
   return {
     name,
     dataset: { name, source: { type: 'file', path: source }, key: 'id', label: 'label', task: 'classification' },
     features: { exclude: ['id'] },
     labeling: { strategy: 'margin', batchSize: asked, explore: 0.1, deadline: '1 day' },
     split,
-    trainer: { type: 'linear', params: { epochs: 200, batch: 4, learningRate: 0.01 }, seed: 7, pool: 'gpu' },
+    trainer: { type: trainer, params: params[trainer] ?? {}, seed: 7, pool: 'gpu' },
     gate: { metric: 'accuracy', min: 0.3 },
     approval: { quorum: 1, deadline: '1 day', onDeadline: 'reject' },
   };
 }
 
 /** Creates the pipeline `name` and its first run. */
-export async function openRun({ system, source }: Scene, name: string): Promise<string> {
-  await must(system, 'POST', '/api/v1/pipelines', documentOf(name, source), `create-${name}`);
+export async function openRun({ system, source, trainer }: Scene, name: string): Promise<string> {
+  await must(system, 'POST', '/api/v1/pipelines', documentOf(name, source, trainer), `create-${name}`);
   const path = `/api/v1/pipelines/${name}/runs`;
   const { id } = await must<{ id: string }>(system, 'POST', path, { trigger: 'manual', fresh: true }, `run-${name}`);
   return id;
