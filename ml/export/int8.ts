@@ -1,6 +1,7 @@
-// Dense layers in int8: a graph that writes each product with a float matrix of its own as MatMulInteger. Trainers emit
-// into it as into any other. Weights are int8 with one scale per column; activations uint8 with one scale per row, so
-// that a row's answer does not depend on the rows beside it, as it would with DynamicQuantizeLinear's one scale for all.
+// Models in int8: a graph that writes each product with a float matrix of its own as MatMulInteger, and a table of
+// embeddings as int8 rows. Trainers emit into it as into any other. Weights have one scale per column; activations are
+// uint8 with one scale per row, so that a row's answer does not depend on the rows beside it, as it would with
+// DynamicQuantizeLinear's one scale for all.
 import type { Attributes, TensorLiteral } from '../onnx/graph.js';
 import { elementTypes, Graph } from '../onnx/graph.js';
 
@@ -31,10 +32,26 @@ export function quantiseColumns(
   return { values, scales };
 }
 
+/** The same row by row, up to 127: embeddings are looked up and not multiplied in whole numbers. */
+export function quantiseRows(table: ArrayLike<number>, width: number): { values: Int8Array; scales: Float32Array } {
+  const scales = new Float32Array(table.length / width);
+  for (let i = 0; i < table.length; i++) {
+    const row = Math.floor(i / width);
+    scales[row] = Math.max(scales[row]!, Math.abs(table[i]!));
+  }
+  scales.forEach((largest, row) => (scales[row] = largest / rowTop));
+  const values = Int8Array.from({ length: table.length }, (_, i) => {
+    const scale = scales[Math.floor(i / width)]!;
+    return scale === 0 ? 0 : Math.max(-rowTop, Math.min(rowTop, Math.round(table[i]! / scale)));
+  });
+  return { values, scales };
+}
+
 /** A float matrix is held back until a node reads it: what only dense layers read is written as int8 alone. */
 export class Int8Graph extends Graph {
   readonly #matrices = new Map<string, TensorLiteral>();
   readonly #quantised = new Map<string, { values: string; scales: string }>();
+  readonly #tables = new Map<string, { values: string; scales: string }>();
   #layers = 0;
 
   /** Dense layers written as int8 so far; 0: this model has none. */
@@ -60,6 +77,9 @@ export class Int8Graph extends Graph {
     if (dense && x !== undefined && w !== undefined && this.#isMatrix(w)) {
       const as = typeof outputs === 'number' ? undefined : outputs[0];
       return [this.#dense({ x, w, bias, as })];
+    }
+    if (type === 'Gather' && attributes['axis'] === 0 && w !== undefined && this.#matrices.has(x ?? '')) {
+      return [this.#lookUp(x!, w, typeof outputs === 'number' ? undefined : outputs[0])];
     }
     for (const input of inputs) this.#writeFloat(input);
     return super.ops(type, inputs, outputs, attributes, domain);
@@ -88,6 +108,24 @@ export class Int8Graph extends Graph {
     };
     this.#quantised.set(name, made);
     return made;
+  }
+
+  /** Rows of a table by number: whole numbers times the row's scale. */
+  #lookUp(name: string, index: string, as: string | undefined): string {
+    const literal = this.#matrices.get(name)!;
+    const [rows = 0, width = 0] = literal.dims;
+    let table = this.#tables.get(name);
+    if (!table) {
+      const { values, scales } = quantiseRows(literal.values as ArrayLike<number>, width);
+      table = {
+        values: super.initializer({ type: 'int8', dims: [rows, width], values }, `${name}.int8`),
+        scales: super.initializer({ type: 'float', dims: [rows, 1], values: scales }, `${name}.scale`),
+      };
+      this.#tables.set(name, table);
+    }
+    const picked = super.ops('Gather', [table.values, index], 1, { axis: 0 })[0]!;
+    const scale = super.ops('Gather', [table.scales, index], 1, { axis: 0 })[0]!;
+    return this.op('Mul', [this.op('Cast', [picked], { to: elementTypes.float }), scale], {}, as);
   }
 
   /** Σ (q - 128) · w.int8 is whole; times the row's scale and the column's it is the product, plus the bias. */

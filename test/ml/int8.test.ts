@@ -151,6 +151,27 @@ test.each(['classification', 'regression'] as const)(
   },
 );
 
+test('a table of embeddings is looked up in int8, each row off by at most half of its scale', async () => {
+  const [rows, width] = [40, 16];
+  const table = numbers(3, rows * width).map((value, i) => (i < width ? 0 : value * (i < 2 * width ? 1000 : 1)));
+  const graph = new Int8Graph('m');
+  const index = graph.input('index', 'int32', ['N', 2]);
+  const name = graph.initializer({ type: 'float', dims: [rows, width], values: table }, 'table');
+  graph.output(graph.op('Gather', [name, index], { axis: 0 }, 'y'), 'float', ['N', 2, width]);
+  const bytes = modelBytes(graph, { opset: 18 });
+  expect(bytes.length).toBeLessThan(rows * width + rows * 4 + 600);
+  const asked = [0, 1, 2, 39, 7, 7];
+  const { y } = await runOnce(bytes, { index: { type: 'int32', dims: [3, 2], data: asked } });
+  expect(y!.dims).toEqual([3, 2, width]);
+  asked.forEach((row, place) => {
+    const truth = table.slice(row * width, (row + 1) * width);
+    const half = Math.max(...truth.map(Math.abs)) / 254;
+    truth.forEach((value, d) => {
+      expect(Math.abs(value - Number(y!.data[place * width + d]))).toBeLessThanOrEqual(half * 1.001);
+    });
+  });
+});
+
 test('mlp on the digits: about a quarter of the bytes, and the same label on at least 0.99 of the holdout', async () => {
   const { train, holdout, width, classes } = digitsSplit();
   const spec = trainSpec({ trainer: 'mlp', rows: train.rows, width, outputs: classes, stepsPerRun: 100 });

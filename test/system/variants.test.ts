@@ -25,7 +25,7 @@ interface Version {
   files: { path: string }[];
 }
 
-/** Six runs share the workers of one system. */
+/** A machine may be busy. */
 const patience = 200_000;
 const wide = 40;
 /** Ten classes over 40 numbers, so near to each other that rounding the weights moves a few rows. */
@@ -63,7 +63,7 @@ async function direct(name: string, file: string, asked: Row[]): Promise<{ sha25
   };
 }
 
-describe.concurrent('int8', { timeout: 300_000 }, () => {
+describe('int8', { timeout: 300_000 }, () => {
   const trainer = { type: 'linear', params: { epochs: 10, batch: 32 }, seed: 7 };
   const gate = { metric: 'accuracy', min: 0.5 };
   const int8 = (name: string, serving: Row) => pipeline(name, { trainer, gate, serving });
@@ -157,7 +157,7 @@ interface Checked {
   parts: { of: string; passed: boolean | null }[];
 }
 
-describe.concurrent('checks of the gate', { timeout: 300_000 }, () => {
+describe('checks of the gate', { timeout: 300_000 }, () => {
   /** `x` decides, `noise` and `colour` do not; `site` is excluded from the model. */
   const table = rows(300).map((row, i) => ({
     ...row,
