@@ -90,9 +90,9 @@ function rounds({ spec, params, columns }: Plan, state: TreesState, parts: Parts
   const { bins } = state;
   const outputs = state.base.length;
   const builder = histogramBuilder(matrix, bins, arena);
-  const grow = treeGrower({ matrix, bins, builder, rules: growRules(params, columns) });
+  const grow = treeGrower({ matrix, bins, builder, arena, rules: growRules(params, columns) });
   const rows = arena.ints(matrix.rows);
-  const spare = new Int32Array(matrix.rows);
+  const spare = arena.ints(matrix.rows);
   const bag = params.subsample < 1 ? new Uint8Array(matrix.rows) : null;
   const orderOf = (): Int32Array => {
     if (bag) return rows.subarray(0, drawRows(spec.seed, state.round, params.subsample, bag, rows));
@@ -153,7 +153,9 @@ async function learn(plan: Plan, state: TreesState, parts: Parts, hooks: FitHook
   const { params } = plan;
   const { y, scores } = parts.train;
   const objective = objectiveOf(plan.spec.task, state);
-  const gradients = { g: new Float32Array(y.length), h: objective.flat ? null : new Float32Array(y.length) };
+  const { flat } = objective;
+  const { arena } = parts;
+  const gradients = { g: arena.floats(y.length), h: arena.floats(flat ? 1 : y.length).fill(1), flat };
   const round = rounds(plan, state, parts, gradients);
   let validation = judge(state, objective, parts.validation);
   const progress = (): Progress => {
@@ -184,8 +186,9 @@ export async function fitTrees(plan: Plan, data: TrainData, start: Start, hooks:
   const state = await beginning(plan, data.train, start);
   const folder = spec.paths.out;
   const { bytes, blockRows } = matrixSize(spec.rows, spec.width, memoryWords);
-  const space = bytes + builderBytes(state.bins, blockRows) + arenaBytes(spec.rows * 4);
-  const arena = createArena(space);
+  // beside the matrix and the histogram: order, spare, gradients, hessians, the codes of a split
+  const space = bytes + builderBytes(state.bins, blockRows) + 4 * arenaBytes(spec.rows * 4) + arenaBytes(256);
+  const arena = createArena(space, (spec.width + 3) >> 2);
   const train = await partOf(data.train, state, { folder, arena, memoryWords });
   try {
     const validation = data.validation && (await partOf(data.validation, state, { folder, memoryWords }));

@@ -3,7 +3,8 @@
 import type { Bins } from './bins.js';
 import { binCount } from './bins.js';
 import type { Gradients, Histogram, HistogramBuilder } from './histogram.js';
-import { subtract } from './histogram.js';
+import { firstFrom, subtract } from './histogram.js';
+import type { Arena } from './kernel.js';
 import type { BinnedMatrix } from './matrix.js';
 import { rowsOfBlock } from './matrix.js';
 import type { Bounds, Split, SplitRules, Sums } from './split.js';
@@ -24,6 +25,9 @@ export interface Ground {
   bins: Bins;
   builder: HistogramBuilder;
   rules: GrowRules;
+  arena: Arena;
+  /** Of the arena: per code 1 where the split at hand sends it left. */
+  left: Uint8Array;
 }
 
 /** A leaf that may be split: `order` from `from` to `to` (exclusive) are its rows. */
@@ -42,27 +46,20 @@ interface Leaf {
 const histogramBytes = 2 ** 28;
 
 /** Puts the rows that go left first; within a side they stay in order. Answers where the right side begins. */
-function partition(ground: Ground, order: Int32Array, spare: Int32Array, leaf: Leaf, split: Split): number {
-  const { matrix, bins } = ground;
-  const left = leftCodes(bins, split);
+function partition({ matrix, bins, arena, left }: Ground, { order, spare }: Seed, leaf: Leaf, split: Split): number {
+  left.set(leftCodes(bins, split));
   const [group, shift] = [split.feature >> 2, (split.feature & 3) << 3];
-  let [lefts, rights] = [leaf.from, 0];
-  for (let at = leaf.from; at < leaf.to;) {
-    const index = Math.floor(order[at]! / matrix.blockRows);
+  let lefts = leaf.from;
+  for (let from = leaf.from; from < leaf.to;) {
+    const index = Math.floor(order[from]! / matrix.blockRows);
     const start = index * matrix.blockRows;
-    const end = start + rowsOfBlock(matrix, index);
+    const to = firstFrom(order, from, leaf.to, start + rowsOfBlock(matrix, index));
+    const rights = from - lefts;
     const words = matrix.column(index, group);
-    for (; at < leaf.to; at++) {
-      const row = order[at]!;
-      if (row >= end) break;
-      const goes = left[(words[row - start]! >>> shift) & 255]!;
-      order[lefts] = row;
-      spare[rights] = row;
-      lefts += goes;
-      rights += 1 - goes;
-    }
+    lefts = arena.split({ words, base: -start, shift, left, order, from, to, lefts, spare, rights });
+    from = to;
   }
-  order.set(spare.subarray(0, rights), lefts);
+  order.set(spare.subarray(0, leaf.to - lefts), lefts);
   return lefts;
 }
 
@@ -94,7 +91,7 @@ function boundsBelow(leaf: Leaf, split: Split, { bins, rules }: Ground): [Bounds
 /** What a tree is grown from: rows in `order` (ascending), their gradients, the features that take part (ascending). */
 export interface Seed {
   order: Int32Array;
-  /** As long as `order`. */
+  /** Room for as many rows; these and the gradients are of the arena. */
   spare: Int32Array;
   gradients: Gradients;
   features: Int32Array;
@@ -185,8 +182,7 @@ class Grower {
   }
 
   #split(leaf: Leaf, split: Split): void {
-    const { order, spare } = this.#seed;
-    const middle = partition(this.#ground, order, spare, leaf, split);
+    const middle = partition(this.#ground, this.#seed, leaf, split);
     const [leftNode, rightNode] = this.#tree.split(leaf.node, split);
     const [leftBounds, rightBounds] = boundsBelow(leaf, split, this.#ground);
     const below = { depth: leaf.depth + 1, split: null, histogram: null };
@@ -218,7 +214,8 @@ class Grower {
 }
 
 /** Grows trees on one matrix, one at a time; histograms are used again from tree to tree. */
-export function treeGrower(ground: Ground): (seed: Seed, column: Column) => Tree {
+export function treeGrower(on: Omit<Ground, 'left'>): (seed: Seed, column: Column) => Tree {
   const free: Histogram[] = [];
+  const ground = { ...on, left: on.arena.bytes(256) };
   return (seed, column) => new Grower(ground, seed, free).grow(column);
 }

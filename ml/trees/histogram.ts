@@ -2,7 +2,7 @@
 // Counting is exact: each row adds its gradient, and 1 + 2^16 times its hessian as a whole number, so two additions carry three sums.
 import type { Bins } from './bins.js';
 import { binCount } from './bins.js';
-import type { Arena } from './kernel.js';
+import type { Arena, Span } from './kernel.js';
 import { arenaBytes } from './kernel.js';
 import type { BinnedMatrix } from './matrix.js';
 import { rowsOfBlock } from './matrix.js';
@@ -36,49 +36,34 @@ export function slotsOf(bins: Bins): Slots {
 /** Three numbers a slot: gradient, hessian, rows. */
 export type Histogram = Float64Array;
 
-/** Gradient and hessian of every row; without hessians each is 1. */
+/** Gradient and hessian of every row. */
 export interface Gradients {
   g: Float32Array;
-  /** In units of `hessianUnit`. */
-  h: Float32Array | null;
-}
-
-/** The rows of one leaf: `order` from `from` to `to` (exclusive), ascending. */
-export interface LeafRows {
-  order: Int32Array;
-  from: number;
-  to: number;
-}
-
-function gather(pairs: Float64Array, { g, h }: Gradients, { order, from, to }: LeafRows): void {
-  for (let i = from, at = 0; i < to; i++, at += 2) {
-    const row = order[i]!;
-    pairs[at] = g[row]!;
-    pairs[at + 1] = h === null ? countShift + 1 : h[row]! * countShift + 1;
-  }
+  /** In units of `hessianUnit`; where they are all 1, that one number. */
+  h: Float32Array;
+  flat: boolean;
 }
 
 /** Moves the packed sums into the histogram and clears them. */
 function unpack(packed: Float64Array, into: Histogram, unit: number): void {
   for (let at = 0, to = 0; to < into.length; at += 2, to += 3) {
     const both = packed[at + 1]!;
-    if (both === 0) continue;
     const hessian = Math.floor(both / countShift);
     into[to]! += packed[at]!;
     into[to + 1]! += hessian * unit;
     into[to + 2]! += both - hessian * countShift;
-    packed[at] = packed[at + 1] = 0;
   }
+  packed.fill(0);
 }
 
 /** Builds histograms of one matrix. `used`: per group, 1 where a feature of it takes part. */
 export interface HistogramBuilder {
   readonly slots: Slots;
-  build(rows: LeafRows, gradients: Gradients, used: Uint8Array, into: Histogram): void;
+  build(rows: Span, gradients: Gradients, used: Uint8Array, into: Histogram): void;
 }
 
 /** First place in [from, to) whose row is not below `bound`. */
-function firstFrom(order: Int32Array, from: number, to: number, bound: number): number {
+export function firstFrom(order: Int32Array, from: number, to: number, bound: number): number {
   let [low, high] = [from, to];
   while (low < high) {
     const middle = (low + high) >>> 1;
@@ -99,15 +84,23 @@ export function builderBytes(bins: Bins, blockRows: number): number {
   return arenaBytes(packed * 8) + arenaBytes(pairs * 8);
 }
 
-/** `matrix` and the row orders that it builds from lie in `arena`. */
+/** Groups that take part, and for each where its word of row 0 lies (set for each block) and its first slots. */
+function groupsOf(slots: Slots, used: Uint8Array): { numbers: number[]; table: Int32Array } {
+  const numbers = [...used.keys()].filter((group) => used[group] === 1);
+  const table = numbers.flatMap((group) => [0, ...slots.first.subarray(group * 4, group * 4 + 4)]);
+  return { numbers, table: Int32Array.from(table) };
+}
+
+/** `matrix`, gradients and the row orders that it builds from lie in `arena`. */
 export function histogramBuilder(matrix: BinnedMatrix, bins: Bins, arena: Arena): HistogramBuilder {
   const slots = slotsOf(bins);
   const space = workspace(slots, matrix.blockRows);
   const packed = arena.doubles(space.packed);
   const pairs = arena.doubles(space.pairs);
-  const build: HistogramBuilder['build'] = ({ order, from, to }, gradients, used, into) => {
+  const build: HistogramBuilder['build'] = ({ order, from, to }, { g, h, flat }, used, into) => {
     into.fill(0);
-    const unit = gradients.h === null ? 1 : hessianUnit;
+    const unit = flat ? 1 : hessianUnit;
+    const groups = groupsOf(slots, used);
     let packedRows = 0;
     for (let at = from; at < to;) {
       const index = Math.floor(order[at]! / matrix.blockRows);
@@ -118,19 +111,14 @@ export function histogramBuilder(matrix: BinnedMatrix, bins: Bins, arena: Arena)
         unpack(packed, into, unit);
         packedRows = 0;
       }
-      gather(pairs, gradients, { order, from: at, to: end });
-      const words = matrix.block(index);
-      for (let group = 0; group < matrix.groups; group++) {
-        if (used[group] === 0) continue;
-        const first = slots.first.subarray(group * 4, group * 4 + 4);
-        const base = group * count - start;
-        arena.addGroup({ words, base, order, from: at, to: end, pairs, sums: packed, first });
-      }
+      const span = { order, from: at, to: end };
+      arena.gather({ ...span, g, h, pairs });
+      groups.numbers.forEach((group, i) => (groups.table[i * 5] = group * count - start));
+      arena.add({ ...span, words: matrix.block(index), pairs, sums: packed, groups: groups.table });
       packedRows += end - at;
       at = end;
     }
     unpack(packed, into, unit);
-    packed.fill(0, 2 * slots.total);
   };
   return { slots, build };
 }

@@ -1,146 +1,196 @@
-// The inner loop of histograms as WebAssembly with SIMD: gradient and packed hessian of a row are one 128-bit addition.
-// The module is put together here from its few instructions; `addGroupPlain` says what it computes, and stands in without SIMD.
-// Encoding: https://webassembly.github.io/spec/core/binary/index.html
+// The inner loops of growing a tree, as WebAssembly with SIMD: gradient and packed hessian of a row are one 128-bit addition.
+// The functions under `plain` say what each computes, to the bit, and stand in where there is no SIMD.
+import { type FunctionCode, moduleOf, op } from './assembler.js';
 
-/** Rows of one block and one group: all numbers are places in the arrays. */
-export interface GroupSpan {
-  words: Int32Array;
-  /** The word of a row is at row + base. */
-  base: number;
+/** Some rows, ascending: `order` from `from` to `to` (exclusive). For the loops they are of one block. */
+export interface Span {
   order: Int32Array;
   from: number;
   to: number;
-  /** Two numbers for each row of the span. */
+}
+
+export interface GatherSpan extends Span {
+  g: Float32Array;
+  /** One hessian for each row, or a single one for all. */
+  h: Float32Array;
+  /** Two numbers for each row of the span: its gradient; 2^16 times its hessian, and 1. */
+  pairs: Float64Array;
+}
+
+export interface AddSpan extends Span {
+  words: Int32Array;
   pairs: Float64Array;
   /** Two sums for each slot. */
   sums: Float64Array;
-  /** First slots of the four features. */
-  first: ArrayLike<number>;
+  /** Five for each group: where its word of row 0 would lie in `words`, and the first slots of its four features. */
+  groups: Int32Array;
 }
 
-/** Memory that the kernel reaches: arrays are given out once and never returned. */
+export interface SplitSpan extends Span {
+  words: Int32Array;
+  /** The word of a row is at row + base; the code is its byte at `shift`. */
+  base: number;
+  shift: number;
+  /** Per code 1 where it goes left. */
+  left: Uint8Array;
+  /** Rows that go left are written to `order` from here on, the others to `spare`. */
+  lefts: number;
+  spare: Int32Array;
+  rights: number;
+}
+
+/** Memory that the loops reach, and the loops. Arrays are given out once and never returned; spans are made of them. */
 export interface Arena {
   ints(length: number): Int32Array;
+  floats(length: number): Float32Array;
   doubles(length: number): Float64Array;
-  /** Adds every row's pair to one slot of each feature of the group. Arrays are of this arena. */
-  addGroup(span: GroupSpan): void;
+  bytes(length: number): Uint8Array;
+  gather(span: GatherSpan): void;
+  /** Adds every row's pair to one slot of each feature of each group. */
+  add(span: AddSpan): void;
+  /** Answers where the next left row is to be written. */
+  split(span: SplitSpan): number;
 }
 
-export function addGroupPlain({ words, base, order, from, to, pairs, sums, first }: GroupSpan): void {
-  const [first0, first1] = [first[0]! << 1, first[1]! << 1];
-  const [first2, first3] = [first[2]! << 1, first[3]! << 1];
-  for (let i = from, at = 0; i < to; i++, at += 2) {
-    const word = words[order[i]! + base]!;
-    const g = pairs[at]!;
-    const h = pairs[at + 1]!;
-    const a = first0 + ((word & 255) << 1);
-    const b = first1 + ((word >>> 7) & 510);
-    const c = first2 + ((word >>> 15) & 510);
-    const d = first3 + ((word >>> 23) & 510);
-    sums[a]! += g;
-    sums[a + 1]! += h;
-    sums[b]! += g;
-    sums[b + 1]! += h;
-    sums[c]! += g;
-    sums[c + 1]! += h;
-    sums[d]! += g;
-    sums[d + 1]! += h;
-  }
-}
+const countShift = 2 ** 16;
+
+const plain: Pick<Arena, 'gather' | 'add' | 'split'> = {
+  gather({ g, h, pairs, order, from, to }) {
+    const mask = h.length === 1 ? 0 : -1;
+    for (let i = from, at = 0; i < to; i++, at += 2) {
+      pairs[at] = g[order[i]!]!;
+      pairs[at + 1] = h[order[i]! & mask]! * countShift + 1;
+    }
+  },
+  add({ words, pairs, sums, groups, order, from, to }) {
+    for (let group = 0; group < groups.length; group += 5) {
+      const base = groups[group]!;
+      for (let i = from, at = 0; i < to; i++, at += 2) {
+        const word = words[order[i]! + base]!;
+        for (let feature = 0; feature < 4; feature++) {
+          const slot = (groups[group + 1 + feature]! + ((word >>> (8 * feature)) & 255)) * 2;
+          sums[slot]! += pairs[at]!;
+          sums[slot + 1]! += pairs[at + 1]!;
+        }
+      }
+    }
+  },
+  split({ words, base, shift, left, order, from, to, spare, ...next }) {
+    let { lefts, rights } = next;
+    for (let i = from; i < to; i++) {
+      const row = order[i]!;
+      const goes = left[(words[row + base]! >>> shift) & 255]!;
+      order[lefts] = row;
+      spare[rights] = row;
+      lefts += goes;
+      rights += 1 - goes;
+    }
+    return lefts;
+  },
+};
 
 /** An arena of ordinary arrays. */
 export const plainArena: Arena = {
   ints: (length) => new Int32Array(length),
+  floats: (length) => new Float32Array(length),
   doubles: (length) => new Float64Array(length),
-  addGroup: addGroupPlain,
+  bytes: (length) => new Uint8Array(length),
+  ...plain,
 };
 
-const i32 = 0x7f;
-const v128 = 0x7b;
+const { get, set, tee, constant, add, load } = op;
 
-/** LEB128, signed: also right for the small unsigned numbers here, as long as they stay below 64 or are given as constants. */
-function leb(value: number): number[] {
-  const bytes: number[] = [];
-  for (let rest = value; ;) {
-    const byte = rest & 0x7f;
-    rest >>= 7;
-    if ((rest === 0 && byte < 0x40) || (rest === -1 && byte >= 0x40)) return [...bytes, byte];
-    bytes.push(byte | 0x80);
-  }
-}
-
-function unsignedLeb(value: number): number[] {
-  return value < 0x80 ? [value] : [(value & 0x7f) | 0x80, ...unsignedLeb(value >>> 7)];
-}
-
-const get = (local: number): number[] => [0x20, local];
-const set = (local: number): number[] => [0x21, local];
-const tee = (local: number): number[] => [0x22, local];
-const constant = (value: number): number[] => [0x41, ...leb(value)];
-const add = [0x6a];
-const and = [0x71];
-const shiftLeft = [0x74];
-const shiftRight = [0x76];
-const less = [0x49];
-const load = [0x28, 2, 0];
-const loadPair = [0xfd, 0x00, 3, 0];
-const storePair = [0xfd, 0x0b, 3, 0];
-const addPair = [0xfd, 0xf0, 0x01];
-const [loop, end, repeatIf] = [[0x03, 0x40], [0x0b], [0x0d, 0]];
-
-/** Parameters, all i32: addresses of the word of row 0, of the first row number and behind the last, of the pairs, of four features' slots. */
-const [words, order, orderEnd, pairs, feature0] = [0, 1, 2, 3, 4];
-const [word, slot, pair] = [8, 9, 10];
-const parameters = 8;
-
-/** Adds the pair to the slot that byte `index` of the word names. A slot has 16 bytes. */
-function addToFeature(index: number): number[] {
-  const shift = index * 8 - 4;
-  const offset = shift < 0 ? [...constant(-shift), ...shiftLeft] : [...constant(shift), ...shiftRight];
-  const address = [...get(feature0! + index), ...get(word!), ...offset, ...constant(0xff0), ...and, ...add];
-  return [...address, ...tee(slot!), ...get(slot!), ...loadPair, ...get(pair!), ...addPair, ...storePair];
-}
-
-const addGroupCode = [
-  ...[2, 2, i32, 1, v128],
-  ...loop,
-  ...[...get(words!), ...get(order!), ...load, ...constant(2), ...shiftLeft, ...add, ...load, ...set(word!)],
-  ...[...get(pairs!), ...loadPair, ...set(pair!)],
-  ...[0, 1, 2, 3].flatMap(addToFeature),
-  ...[...get(pairs!), ...constant(16), ...add, ...set(pairs!)],
-  ...[...get(order!), ...constant(4), ...add, ...tee(order!), ...get(orderEnd!), ...less, ...repeatIf],
-  ...end,
-  ...end,
+/** Leaves whether `pointer`, moved on by four bytes, is still before `end`. */
+const nextInt = (pointer: number, end: number) => [
+  ...[...get(pointer), ...constant(4), ...add, ...tee(pointer)],
+  ...[...get(end), ...op.less],
 ];
+const moved = (pointer: number, bytes: number) => [...get(pointer), ...constant(bytes), ...add, ...set(pointer)];
 
-function section(id: number, content: number[]): number[] {
-  return [id, ...unsignedLeb(content.length), ...content];
+/** Parameters: addresses of g and h, 0 or -1 to take one hessian or each row's, of the first row and behind the last, of the pairs. */
+function gatherCode(): FunctionCode {
+  const [g, h, mask, order, end, pairs, at] = [0, 1, 2, 3, 4, 5, 6] as const;
+  const gradient = [...get(g), ...get(at), ...add, ...op.loadFloat];
+  const hessian = [...get(h), ...get(at), ...get(mask), ...op.and, ...add, ...op.loadFloat];
+  const body = op.loop(
+    [...get(order), ...load(), ...constant(2), ...op.shiftLeft, ...set(at)],
+    [...get(pairs), ...gradient, ...op.storeF64()],
+    [
+      ...get(pairs),
+      ...hessian,
+      ...op.f64(countShift),
+      ...op.multiplyF64,
+      ...op.f64(1),
+      ...op.addF64,
+      ...op.storeF64(8),
+    ],
+    moved(pairs, 16),
+    nextInt(order, end),
+  );
+  return { name: 'gather', parameters: 6, locals: 1, body };
 }
 
-const named = (name: string): number[] => [name.length, ...Buffer.from(name, 'latin1')];
+/** Parameters: addresses of the groups and behind them (all five are addresses there), of rows and behind them, of the pairs. */
+function addCode(): FunctionCode {
+  const [groups, groupsEnd, order, end, pairs] = [0, 1, 2, 3, 4] as const;
+  const [words, at, pairAt, word, slot, feature0, pair] = [5, 6, 7, 8, 9, 10, 14] as const;
+  const addTo = (feature: number) => {
+    const shift = feature * 8 - 4;
+    const place = [...get(word), ...constant(Math.abs(shift)), ...(shift < 0 ? op.shiftLeft : op.shiftRight)];
+    return [
+      ...[...get(feature0 + feature), ...place, ...constant(0xff0), ...op.and, ...add, ...tee(slot)],
+      ...[...get(slot), ...op.loadPair, ...get(pair), ...op.addPair, ...op.storePair],
+    ];
+  };
+  const rows = op.loop(
+    [...get(words), ...get(at), ...load(), ...constant(2), ...op.shiftLeft, ...add, ...load(), ...set(word)],
+    [...get(pairAt), ...op.loadPair, ...set(pair)],
+    ...[0, 1, 2, 3].map(addTo),
+    moved(pairAt, 16),
+    nextInt(at, end),
+  );
+  const body = op.loop(
+    ...[words, feature0, feature0 + 1, feature0 + 2, feature0 + 3].map((local, i) => [
+      ...[...get(groups), ...load(i * 4), ...set(local)],
+    ]),
+    [...get(order), ...set(at), ...get(pairs), ...set(pairAt)],
+    rows,
+    [...get(groups), ...constant(20), ...add, ...tee(groups), ...get(groupsEnd), ...op.less],
+  );
+  return { name: 'add', parameters: 5, locals: 9, pair: true, body };
+}
 
-/** One function `addGroup` over an imported memory. */
-const moduleBytes = Uint8Array.from([
-  ...[0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
-  ...section(1, [1, 0x60, parameters, ...new Array<number>(parameters).fill(i32), 0]),
-  ...section(2, [1, ...named('host'), ...named('memory'), 2, 0, 1]),
-  ...section(3, [1, 0]),
-  ...section(7, [1, ...named('addGroup'), 0, 0]),
-  ...section(10, [1, ...unsignedLeb(addGroupCode.length), ...addGroupCode]),
-]);
+/** Parameters: addresses of rows and behind them, of the word of row 0, the shift, addresses of the left codes, the next left and right row. */
+function splitCode(): FunctionCode {
+  const [order, end, words, shift, left, lefts, rights, row, step] = [0, 1, 2, 3, 4, 5, 6, 7, 8] as const;
+  const word = [...get(words), ...get(row), ...constant(2), ...op.shiftLeft, ...add, ...load()];
+  const code = [...word, ...get(shift), ...op.shiftRight, ...constant(255), ...op.and];
+  const body = op.loop(
+    [...get(order), ...load(), ...set(row)],
+    [...get(left), ...code, ...add, ...op.loadByte, ...constant(2), ...op.shiftLeft, ...set(step)],
+    [...get(lefts), ...get(row), ...op.store, ...get(rights), ...get(row), ...op.store],
+    [...get(lefts), ...get(step), ...add, ...set(lefts)],
+    [...get(rights), ...constant(4), ...get(step), ...op.subtract, ...add, ...set(rights)],
+    nextInt(order, end),
+  );
+  return { name: 'split', parameters: 7, locals: 2, result: true, body: [...body, ...get(lefts)] };
+}
 
 /** The part of the WebAssembly API used here; neither the language's nor Node's types declare it as a value. */
 interface Wasm {
   validate(bytes: Uint8Array): boolean;
   Memory: new (size: { initial: number }) => { buffer: ArrayBuffer };
   Module: new (bytes: Uint8Array) => object;
-  Instance: new (module: object, imports: object) => { exports: { addGroup: (...addresses: number[]) => void } };
+  Instance: new (module: object, imports: object) => { exports: Loops };
 }
 
+type Loops = Record<'gather' | 'add' | 'split', (...addresses: number[]) => number>;
+
 const wasm = (globalThis as unknown as { WebAssembly?: Wasm }).WebAssembly;
+const moduleBytes = moduleOf([gatherCode(), addCode(), splitCode()]);
 
 const pageBytes = 65_536;
-/** WebAssembly addresses are 32 bits. */
+/** WebAssembly addresses are 32 bits, and wrap: where row 0 of a later block would lie may be below 0. */
 const mostBytes = 2 ** 32 - pageBytes;
 /** Arrays begin at cache lines. */
 const lineBytes = 64;
@@ -148,26 +198,53 @@ const lineBytes = 64;
 /** Bytes that an array of so many takes in an arena. */
 export const arenaBytes = (bytes: number): number => Math.ceil(bytes / lineBytes) * lineBytes;
 
-/** An arena with room for `bytes`; of ordinary arrays where there is no SIMD or not so much room. */
-export function createArena(bytes: number): Arena {
-  if (bytes > mostBytes || !wasm?.validate(moduleBytes)) return plainArena;
-  const memory = new wasm.Memory({ initial: Math.ceil((bytes + lineBytes) / pageBytes) });
+const addressOf = (array: Int32Array, index: number): number => array.byteOffset + index * 4;
+
+/** The loops over one memory. `scratch` takes the addresses of groups. */
+function loopsOf({ gather, add: addAll, split }: Loops, scratch: Int32Array): Pick<Arena, 'gather' | 'add' | 'split'> {
+  return {
+    gather({ g, h, pairs, order, from, to }) {
+      if (to <= from) return;
+      const rows = [addressOf(order, from), addressOf(order, to)] as const;
+      gather(g.byteOffset, h.byteOffset, h.length === 1 ? 0 : -1, ...rows, pairs.byteOffset);
+    },
+    add({ words, pairs, sums, groups, order, from, to }) {
+      if (to <= from || groups.length === 0) return;
+      for (let group = 0; group < groups.length; group += 5) {
+        scratch[group] = addressOf(words, groups[group]!);
+        for (let i = group + 1; i < group + 5; i++) scratch[i] = sums.byteOffset + groups[i]! * 16;
+      }
+      const table = [scratch.byteOffset, addressOf(scratch, groups.length)] as const;
+      addAll(...table, addressOf(order, from), addressOf(order, to), pairs.byteOffset);
+    },
+    split({ words, base, shift, left, order, from, to, spare, lefts, rights }) {
+      if (to <= from) return lefts;
+      const rows = [addressOf(order, from), addressOf(order, to)] as const;
+      const next = [addressOf(order, lefts), addressOf(spare, rights)] as const;
+      const end = split(...rows, addressOf(words, base), shift, left.byteOffset, ...next);
+      return ((end >>> 0) - order.byteOffset) / 4;
+    },
+  };
+}
+
+/** An arena with room for `bytes` of arrays and for `groups`; of ordinary arrays where there is no SIMD or not so much room. */
+export function createArena(bytes: number, groups: number): Arena {
+  const whole = bytes + lineBytes + arenaBytes(groups * 20);
+  if (whole > mostBytes || !wasm?.validate(moduleBytes)) return plainArena;
+  const memory = new wasm.Memory({ initial: Math.ceil(whole / pageBytes) });
   const { exports } = new wasm.Instance(new wasm.Module(moduleBytes), { host: { memory } });
-  const run = exports.addGroup;
   let top = lineBytes;
   const take = (size: number): number => {
     const at = top;
     top += arenaBytes(size);
     return at;
   };
+  const ints = (length: number): Int32Array => new Int32Array(memory.buffer, take(length * 4), length);
   return {
-    ints: (length) => new Int32Array(memory.buffer, take(length * 4), length),
+    ints,
+    floats: (length) => new Float32Array(memory.buffer, take(length * 4), length),
     doubles: (length) => new Float64Array(memory.buffer, take(length * 8), length),
-    addGroup({ words: from, base, order: rows, from: first, to, pairs: each, sums, first: slots }) {
-      if (to <= first) return;
-      const at = (feature: number): number => sums.byteOffset + slots[feature]! * 16;
-      const lines = [rows.byteOffset + first * 4, rows.byteOffset + to * 4] as const;
-      run(from.byteOffset + base * 4, ...lines, each.byteOffset, at(0), at(1), at(2), at(3));
-    },
+    bytes: (length) => new Uint8Array(memory.buffer, take(length), length),
+    ...loopsOf(exports, ints(groups * 5)),
   };
 }

@@ -52,9 +52,35 @@ interface Tile {
   words: Int32Array;
 }
 
+/** Cells of the grid that a search begins with. */
+const gridCells = 256;
+
+/** Between which edges to look for a value: an even grid from the first edge to the last, kept apart for each column of numbers. */
+interface Grid {
+  from: number;
+  /** Cells per unit; not finite where a grid is of no use. */
+  scale: number;
+  /** Edges in lower cells, per cell and one more. A value's cell rises with it, so these edges are surely below it. */
+  below: Uint8Array;
+}
+
+const cellOf = ({ from, scale }: Grid, value: number): number =>
+  Math.max(0, Math.min(gridCells - 1, Math.floor((value - from) * scale)));
+
+function gridOf(edges: Float32Array): Grid {
+  const from = edges[0] ?? 0;
+  const scale = gridCells / ((edges[edges.length - 1] ?? 0) - from);
+  const grid = { from, scale, below: new Uint8Array(gridCells + 1) };
+  if (!Number.isFinite(scale)) return grid;
+  for (const edge of edges) grid.below[cellOf(grid, edge) + 1]! += 1;
+  for (let cell = 0; cell < gridCells; cell++) grid.below[cell + 1]! += grid.below[cell]!;
+  return grid;
+}
+
 /** Puts the codes of one feature into the words of rows from `from` to `to` (exclusive). */
-function codeFeature(bins: Bins, feature: number, { x, from, to, rows, words }: Tile): void {
+function codeFeature(bins: Bins, feature: number, { x, from, to, rows, words }: Tile, grid: Grid): void {
   const { width, edges } = bins;
+  const guided = bins.categorical[feature] !== 1 && Number.isFinite(grid.scale);
   const [first, end] = [bins.start[feature]!, bins.start[feature + 1]!];
   const code = bins.categorical[feature] === 1 ? categoryCode : numberCode;
   const missing = end - first + 1;
@@ -62,15 +88,26 @@ function codeFeature(bins: Bins, feature: number, { x, from, to, rows, words }: 
   const base = (feature >> 2) * rows;
   for (let row = from; row < to; row++) {
     const value = x[row * width + feature]!;
-    words[base + row]! |= (value === value ? code(edges, first, end, value) : missing) << shift;
+    let place = missing;
+    if (guided && value === value) {
+      const cell = cellOf(grid, value);
+      const low = grid.below[cell]!;
+      place = low + numberCode(edges, first + low, first + grid.below[cell + 1]!, value);
+    } else if (value === value) place = code(edges, first, end, value);
+    words[base + row]! |= place << shift;
   }
 }
 
-function codeBlock(bins: Bins, x: Float32Array, rows: number, words: Int32Array): void {
+function codeBlock(
+  bins: Bins,
+  grids: Grid[],
+  x: Float32Array,
+  { rows, words }: { rows: number; words: Int32Array },
+): void {
   words.fill(0);
   for (let from = 0; from < rows; from += tileRows) {
     const tile = { x, from, to: Math.min(rows, from + tileRows), rows, words };
-    for (let feature = 0; feature < bins.width; feature++) codeFeature(bins, feature, tile);
+    for (let feature = 0; feature < bins.width; feature++) codeFeature(bins, feature, tile, grids[feature]!);
   }
 }
 
@@ -163,11 +200,14 @@ export async function binRows(data: Rows, bins: Bins, options: BinRowsOptions): 
   const keep = inMemory ? keepInMemory(layout, arena) : keepInFile(layout, options.folder, arena);
   const x = new Float32Array(blockRows * data.width);
   const words = new Int32Array(groups * blockRows);
+  const grids = Array.from({ length: data.width }, (_, f) =>
+    gridOf(bins.edges.subarray(bins.start[f], bins.start[f + 1])),
+  );
   for (let index = 0; index < blocks; index++) {
     const count = rowsOfBlock(layout, index);
     await data.read(index * blockRows, count, x);
     const used = words.subarray(0, groups * count);
-    codeBlock(bins, x, count, used);
+    codeBlock(bins, grids, x, { rows: count, words: used });
     keep.put(index, used);
   }
   return { ...layout, block: keep.block, column: keep.column, close: keep.close };

@@ -79,7 +79,7 @@ function logistic(base: number): Objective {
   return {
     ...{ outputs: 1, flat: false },
     loss: (y, scores) => logisticLoss(y, scores, base),
-    begin: (y, scores, { g, h }) => ({ loss: logisticBegin(y, scores, base, { g, h: h! }), next: () => undefined }),
+    begin: (y, scores, { g, h }) => ({ loss: logisticBegin(y, scores, base, { g, h }), next: () => undefined }),
   };
 }
 
@@ -116,7 +116,7 @@ function softmax(base: Float32Array): Objective {
         for (let row = 0; row < y.length; row++) {
           const chance = Math.min(1, Math.exp(scores[row * outputs + output]! + b - totals[row]!));
           g[row] = y[row] === output ? chance - 1 : chance;
-          h![row] = Math.round(chance * (1 - chance) * factor);
+          h[row] = Math.round(chance * (1 - chance) * factor);
         }
       };
       return { loss, next };

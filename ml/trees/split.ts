@@ -104,23 +104,25 @@ function scan(search: SplitSearch, leaf: Leaf, feature: number, withMissing: boo
   const first = search.slots.first[feature]! * 3;
   const gap = first + count * 3;
   const missingRows = histogram[gap + 2]!;
-  let [g, h, rows] = withMissing ? [histogram[gap]!, histogram[gap + 1]!, missingRows] : [0, 0, 0];
+  let g = withMissing ? histogram[gap]! : 0;
+  let h = withMissing ? histogram[gap + 1]! : 0;
+  let rows = withMissing ? missingRows : 0;
   // The last bin ends in an edge only when missing rows stay on its right.
   const end = !withMissing && missingRows > 0 ? count : count - 1;
   const { g: allG, h: allH, rows: allRows } = sums;
   let best = found.gain;
   for (let bin = 0, slot = first; bin < end; bin++, slot += 3) {
-    const inBin = histogram[slot + 2]!;
-    if (inBin === 0) continue;
+    // a bin without rows gains what the one before it gained, and thus is not noted
     g += histogram[slot]!;
     h += histogram[slot + 1]!;
-    rows += inBin;
+    rows += histogram[slot + 2]!;
     if (rows < minRows || h < minHessian) continue;
     if (allRows - rows < minRows || allH - h < minHessian) return;
     const rightG = allG - g;
     let gain: number;
     if (free) {
-      const [weight, rightWeight] = [h + lambda, allH - h + lambda];
+      const weight = h + lambda;
+      const rightWeight = allH - h + lambda;
       const both = weight * rightWeight;
       // G²/W + G'²/W' over a common denominator: most bins are ruled out without a division
       const sum = g * g * rightWeight + rightG * rightG * weight;

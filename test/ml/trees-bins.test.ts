@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { binCount, categoryValues, codeOf, fitBins, numberEdges, sampleOf } from '../../ml/trees/bins.js';
-import { addGroupPlain, createArena, plainArena } from '../../ml/trees/kernel.js';
+import { type Arena, createArena, plainArena } from '../../ml/trees/kernel.js';
 import { binRows, rowsOfBlock } from '../../ml/trees/matrix.js';
 import { memoryRows } from '../../ml/trainers/rows.js';
 import { numbers } from './support.js';
@@ -102,21 +102,36 @@ test('training in memory and out of a file ends in the same bytes', async () => 
   expect(bytesOf(inFile.snapshot)).toBe(bytesOf(inMemory.snapshot));
 });
 
-test('the WebAssembly kernel adds what the plain one adds, to the bit', () => {
-  const arena = createArena(1 << 20);
-  expect(arena).not.toBe(plainArena);
+test('the WebAssembly loops compute what the plain ones do, to the bit', () => {
+  const fast = createArena(1 << 20, 2);
+  expect(fast).not.toBe(plainArena);
   const rows = 999;
-  const [words, order] = [arena.ints(rows * 2), arena.ints(600)];
-  const pairs = arena.doubles(2 * 600);
-  const drawn = numbers(5, rows * 2);
-  words.forEach((_, i) => (words[i] = Math.floor(drawn[i]! * 2 ** 31)));
-  order.forEach((_, i) => (order[i] = i + Math.floor(i / 2)));
-  pairs.set(numbers(6, pairs.length));
-  const first = [0, 256, 512, 768];
-  const span = { words, base: rows, order, from: 10, to: 590, pairs, first };
-  const [fast, plain] = [arena.doubles(2 * 1024), new Float64Array(2 * 1024)];
-  arena.addGroup({ ...span, sums: fast });
-  addGroupPlain({ ...span, sums: plain });
-  expect([...fast]).toEqual([...plain]);
-  expect(plain.some((value) => value !== 0)).toBe(true);
+  const run = (arena: Arena, from: number, to: number, h: number[]) => {
+    const fill = <T extends Int32Array | Float32Array>(array: T, make: (i: number) => number): T => {
+      array.forEach((_, i) => (array[i] = make(i)));
+      return array;
+    };
+    const drawn = numbers(5, rows * 2);
+    const words = fill(arena.ints(rows * 2), (i) => Math.floor(drawn[i]! * 2 ** 31));
+    const order = fill(arena.ints(600), (i) => i + Math.floor(i / 2));
+    const gradients = numbers(6, rows);
+    const g = fill(arena.floats(rows), (i) => gradients[i]!);
+    const pairs = arena.doubles(1200);
+    const sums = arena.doubles(2 * 2048);
+    const groups = Int32Array.of(0, 0, 256, 512, 768, rows, 1024, 1280, 1536, 1792);
+    const span = { order, from, to };
+    arena.gather({ ...span, g, h: fill(arena.floats(h.length), (i) => h[i]!), pairs });
+    arena.add({ ...span, words, pairs, sums, groups });
+    const left = arena.bytes(256);
+    left.forEach((_, code) => (left[code] = code % 3 === 0 ? 1 : 0));
+    const spare = arena.ints(600);
+    const given = { ...span, words, base: rows, shift: 16, left, lefts: 5, spare, rights: 3 };
+    const lefts = arena.split(given);
+    return [[...pairs], [...sums], lefts, [...order], [...spare.subarray(0, 3 + to - from - (lefts - 5))]];
+  };
+  const each = numbers(7, rows).map((value) => Math.floor((value + 1) * 1e6));
+  expect(run(fast, 10, 590, each)).toEqual(run(plainArena, 10, 590, each));
+  expect(run(createArena(1 << 20, 2), 10, 11, [1])).toEqual(run(plainArena, 10, 11, [1]));
+  expect(run(createArena(1 << 20, 2), 10, 10, [1])).toEqual(run(plainArena, 10, 10, [1]));
+  expect(run(plainArena, 10, 590, each)[1]).toContain(0);
 });

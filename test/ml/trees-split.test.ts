@@ -31,12 +31,18 @@ const rowsOf: readonly (readonly [number, number])[] = [
 const g = Float32Array.of(-2, 1, 3, -1, -4, 2);
 const halves = Float32Array.of(1, 2, 1, 2, 1, 1).map((hessian) => hessian / 4 / hessianUnit);
 
-async function leafOf(order: number[], h: Float32Array | null) {
+async function leafOf(order: number[], given: Float32Array | null) {
+  const [h, flat] = [given ?? Float32Array.of(1), given === null];
   const x = Float32Array.from(rowsOf.flat());
   const matrix = await binRows(memoryRows(x, new Float32Array(6), 2), bins, { folder: '.' });
   const builder = histogramBuilder(matrix, bins, plainArena);
   const histogram = new Float64Array(builder.slots.total * 3);
-  builder.build({ order: Int32Array.from(order), from: 0, to: order.length }, { g, h }, Uint8Array.of(1), histogram);
+  builder.build(
+    { order: Int32Array.from(order), from: 0, to: order.length },
+    { g, h, flat },
+    Uint8Array.of(1),
+    histogram,
+  );
   return histogram;
 }
 
@@ -73,7 +79,12 @@ test('sums over more rows than are packed at once are whole', async () => {
   const histogram = new Float64Array(6);
   const order = Int32Array.from({ length: rows }, (_, row) => row);
   const h = new Float32Array(rows).fill(2 ** 21 - 1);
-  builder.build({ order, from: 0, to: rows }, { g: new Float32Array(rows).fill(0.5), h }, Uint8Array.of(1), histogram);
+  builder.build(
+    { order, from: 0, to: rows },
+    { g: new Float32Array(rows).fill(0.5), h, flat: false },
+    Uint8Array.of(1),
+    histogram,
+  );
   expect([...histogram]).toEqual([rows / 2, rows * (2 ** 21 - 1) * hessianUnit, rows, 0, 0, 0]);
 });
 
