@@ -42,8 +42,8 @@ export interface Config {
   memoryMb: number;
   /** How long, and how much of, results of steps are kept for runs to come. */
   results: { days: number; bytes: number };
-  /** Programs as trainers: the Python of their environments, and the names of our variables that they are given. */
-  command: { python: string; variables: readonly string[] };
+  /** Programs as trainers: the Python of their environments, the folder of these, and the names of our variables that they are given. */
+  command: { python: string; environments: string; variables: readonly string[] };
   hold: { step: string; point: 'before' | 'middle' | 'after' } | undefined;
   logLevel: 'debug' | 'info' | 'warn' | 'error';
 }
@@ -154,6 +154,12 @@ export const settings: readonly Setting[] = [
     readBy: 'workers',
   },
   {
+    name: 'PERENNIAL_ENVIRONMENTS',
+    default: '`environments/` in the home',
+    meaning: 'Folder of the environments of `command` trainers, made once each.',
+    readBy: 'workers',
+  },
+  {
     name: 'PERENNIAL_COMMAND_ENV',
     default: 'none',
     meaning:
@@ -250,6 +256,7 @@ const environment = z.object({
   PERENNIAL_RESULTS_DAYS: amount('30'),
   PERENNIAL_RESULTS_GB: amount('50'),
   PERENNIAL_PYTHON: z.string().default('python3'),
+  PERENNIAL_ENVIRONMENTS: z.string().optional(),
   PERENNIAL_COMMAND_ENV: z
     .string()
     .regex(/^[A-Za-z_][A-Za-z0-9_]*(\s*,\s*[A-Za-z_][A-Za-z0-9_]*)*$/, {
@@ -294,6 +301,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     results: { days: value.PERENNIAL_RESULTS_DAYS, bytes: value.PERENNIAL_RESULTS_GB * 1e9 },
     command: {
       python: value.PERENNIAL_PYTHON,
+      environments:
+        value.PERENNIAL_ENVIRONMENTS === undefined ? join(home, 'environments') : resolve(value.PERENNIAL_ENVIRONMENTS),
       variables: value.PERENNIAL_COMMAND_ENV?.split(',').map((name) => name.trim()) ?? [],
     },
     hold: step && point ? { step, point: point as 'before' | 'middle' | 'after' } : undefined,

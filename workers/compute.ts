@@ -52,7 +52,6 @@ export async function hostPool(
     childEnv: { ...host.env, ...holdEnv() },
     command: {
       ...config.command,
-      environments: join(config.home, 'environments'),
       secrets: deps.secrets,
       tracking: async () => config.url ?? (await readRunFile(config.home))?.api ?? null,
     },

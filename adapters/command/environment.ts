@@ -149,7 +149,7 @@ async function build(target: string, requirements: Requirement[], options: Envir
   const { python = 'python3' } = options;
   const folder = scratchPath(options.cache, 'environment');
   try {
-    await runTool([python, '-m', 'venv', '--without-pip', folder], options);
+    await runTool([python, '-m', 'venv', '--without-pip', '--prompt', 'program', folder], options);
     const list = join(folder, lockFile);
     await writeFile(list, `${requirements.map(({ line }) => line).join('\n')}\n`);
     // wheels run no code of theirs while they are installed; nothing comes that the lock file does not name

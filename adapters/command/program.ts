@@ -50,9 +50,9 @@ async function usedBytes(folder: string): Promise<number> {
 }
 
 /** Looks at the program's processes and files until it has ended, and ends it where it takes more than it may. */
-async function watch(spec: CommandSpec, family: Family, state: { over: boolean }, end: (why: Failure) => void) {
+async function watch(spec: CommandSpec, family: Family, over: AbortSignal, end: (why: Failure) => void): Promise<void> {
   const before = await usedBytes(spec.folder);
-  while (!state.over) {
+  while (!over.aborted) {
     const members = family.alive();
     const memory = family.memoryBytes(members, spec.memoryMb * mib) / mib;
     const disk = ((await usedBytes(spec.folder)) - before) / mib;
@@ -64,7 +64,7 @@ async function watch(spec: CommandSpec, family: Family, state: { over: boolean }
     } else if (disk > spec.diskMb) {
       end(new Failure('CommandDiskExceeded', `the program wrote ${Math.round(disk)} MiB of ${spec.diskMb} MiB`));
     }
-    await sleep(pollMs);
+    await sleep(pollMs, undefined, { signal: over }).catch(() => undefined);
   }
 }
 
@@ -92,7 +92,8 @@ export async function startProgram(spec: CommandSpec, secrets: readonly string[]
   });
   const family = new Family(child.pid ?? 0, spec.folder);
   const output = new Output(secrets);
-  const state = { over: false, why: null as Failure | null };
+  const state = { why: null as Failure | null };
+  const over = new AbortController();
   const end = (why: Failure): void => {
     state.why ??= why;
     void family.killAll();
@@ -105,7 +106,7 @@ export async function startProgram(spec: CommandSpec, secrets: readonly string[]
   }
   const late = () => end(new Failure('CommandTimedOut', `the program ran longer than ${spec.deadlineMs / 1000} s`));
   const timer = deadline(spec.deadlineMs, late);
-  const watching = watch(spec, family, state, end);
+  const watching = watch(spec, family, over.signal, end);
   const exit = new Promise<Pick<ProgramEnd, 'code' | 'signal'>>((resolve) =>
     child.once('exit', (code, signal) => resolve({ code, signal })),
   );
@@ -118,7 +119,7 @@ export async function startProgram(spec: CommandSpec, secrets: readonly string[]
     const left = await family.killAll();
     // its output ends with its last process; one that nobody can kill must not hold us up
     await Promise.race([closed, sleep(leaveMs)]);
-    state.over = true;
+    over.abort();
     await watching;
     await removeContainer(spec.cleanUp);
     return { ...how, why: state.why, left: state.why ? [] : left, tail: output.tail(tailLines) };

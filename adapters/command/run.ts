@@ -30,9 +30,11 @@ export async function runProgram(
     first: { type: 'secrets', values: [...secrets] },
     ...(onChild && { onChild }),
   });
-  const done = run.done.finally(async () => {
+  const done = run.done.catch(async (error: unknown) => {
+    // a child that was killed has cleaned up nothing
     await new Family(0, spec.folder).killAll();
     await removeContainer(spec.cleanUp);
+    throw error;
   });
   done.catch(() => undefined);
   return { ...run, done };

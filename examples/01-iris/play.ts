@@ -26,6 +26,7 @@ export type Say = (line: string) => void;
 interface Document {
   name: string;
   dataset: { source: { path: string } };
+  trainer: { params?: { directory?: string } };
 }
 
 /** `folder` is one of examples/; `rows` are what the champion is asked about. */
@@ -38,6 +39,8 @@ export async function play(
   const document = parse(await readFile(join(projectRoot, 'examples', folder, 'pipeline.yaml'), 'utf8')) as Document;
   const { name } = document;
   document.dataset.source.path = resolve(projectRoot, document.dataset.source.path);
+  const { params } = document.trainer;
+  if (params?.directory !== undefined) params.directory = resolve(projectRoot, params.directory);
   await api.post('/api/v1/pipelines', document);
   const { id } = await api.post<{ id: string }>(`/api/v1/pipelines/${name}/runs`, { trigger: 'manual' });
   for await (const { type, data } of api.events(id)) {

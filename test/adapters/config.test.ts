@@ -30,7 +30,7 @@ describe('readConfig', () => {
       gpu: { devices: undefined },
       memoryMb: 4096,
       results: { days: 30, bytes: 50e9 },
-      command: { python: 'python3', variables: [] },
+      command: { python: 'python3', environments: join(home, 'environments'), variables: [] },
       hold: undefined,
       logLevel: 'info',
     });
