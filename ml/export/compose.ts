@@ -77,6 +77,12 @@ function read(bytes: Uint8Array): ForeignModel {
   }
 }
 
+/** Version 1 differs for `LabelEncoder` alone; exporters of trees still write it. */
+function raiseMlOpset({ opsets, graph }: ForeignModel): void {
+  if (opsets.get('ai.onnx.ml') !== 1 || Buffer.from(graph).includes('LabelEncoder')) return;
+  opsets.set('ai.onnx.ml', servedOpsets.mlOpset);
+}
+
 function checkOpsets({ opsets }: ForeignModel, oldest: number): void {
   const version = opsets.get('') ?? opsets.get('ai.onnx') ?? 0;
   const ml = opsets.get('ai.onnx.ml') ?? oldestMlOpset;
@@ -115,6 +121,7 @@ function withFeatures(fitted: FittedFeatures, model: ForeignModel): Uint8Array {
   const width = featureWidth(fitted);
   checkInputs(model, [{ name: 'X', type: 'float', ranks: [2], width }]);
   demand('CommandModelOutputs', 'gives', model.outputs, answers(fitted.signature, 'features'));
+  raiseMlOpset(model);
   checkOpsets(model, fitted.text ? oldestOpset.text : oldestOpset.plain);
   const front = new Graph('model');
   front.op('Identity', [emitFeatures(front, fitted)], {}, `${prefix}X`);
