@@ -43,7 +43,7 @@ export interface Config {
   /** How long, and how much of, results of steps are kept for runs to come. */
   results: { days: number; bytes: number };
   /** Programs as trainers: the Python of their environments, the folder of these, and the names of our variables that they are given. */
-  command: { python: string; environments: string; variables: readonly string[] };
+  command: { python: string; environments: string; variables: readonly string[]; network: string };
   hold: { step: string; point: 'before' | 'middle' | 'after' } | undefined;
   logLevel: 'debug' | 'info' | 'warn' | 'error';
 }
@@ -167,6 +167,12 @@ export const settings: readonly Setting[] = [
     readBy: 'workers',
   },
   {
+    name: 'PERENNIAL_COMMAND_NETWORK',
+    default: 'none',
+    meaning: 'Network of `command` trainers with an `image`: `none`, `host`, or one of the container runtime’s.',
+    readBy: 'workers',
+  },
+  {
     name: 'PERENNIAL_TEMPORAL_UI',
     default: 'the embedded server’s',
     meaning: 'Base URL of your Temporal Web UI, for links.',
@@ -263,6 +269,10 @@ const environment = z.object({
       error: 'must be names of variables, separated by commas',
     })
     .optional(),
+  PERENNIAL_COMMAND_NETWORK: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/, { error: 'must be the name of a network' })
+    .default('none'),
   PERENNIAL_HOLD: z
     .string()
     .regex(/^[A-Za-z][A-Za-z0-9_-]*:(before|middle|after)$/, { error: 'must be <step>:<before|middle|after>' })
@@ -304,6 +314,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
       environments:
         value.PERENNIAL_ENVIRONMENTS === undefined ? join(home, 'environments') : resolve(value.PERENNIAL_ENVIRONMENTS),
       variables: value.PERENNIAL_COMMAND_ENV?.split(',').map((name) => name.trim()) ?? [],
+      network: value.PERENNIAL_COMMAND_NETWORK,
     },
     hold: step && point ? { step, point: point as 'before' | 'middle' | 'after' } : undefined,
     logLevel: value.PERENNIAL_LOG,

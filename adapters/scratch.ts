@@ -1,7 +1,7 @@
 // Scratch folders: named after the process that made them, so that a later one can remove what a killed one left.
 // `<what>~<host>~<pid>~<start time>~<uuid>`: a pid alone may belong to somebody else by now, in a container it even must.
 import { randomUUID } from 'node:crypto';
-import { mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { chmod, mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { identify } from './embedded/process.js';
@@ -27,8 +27,23 @@ export async function inScratchFolder<T>(
   try {
     return await work(folder);
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    await removeFolder(folder);
   }
+}
+
+/** Never rejects: what cannot be removed, the next start sweeps. Folders that may not be written to are opened first. */
+async function removeFolder(folder: string): Promise<void> {
+  const remove = () => rm(folder, { recursive: true, force: true });
+  await remove().catch(async () => {
+    await openFolders(folder);
+    await remove().catch(() => undefined);
+  });
+}
+
+async function openFolders(folder: string): Promise<void> {
+  await chmod(folder, 0o700).catch(() => undefined);
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  for (const entry of entries) if (entry.isDirectory()) await openFolders(join(folder, entry.name));
 }
 
 async function isLeft(parent: string, name: string): Promise<boolean> {

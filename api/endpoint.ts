@@ -83,7 +83,8 @@ export function endpoint<P extends Shape, Q extends Shape, B extends z.ZodType>(
   };
 }
 
-function requireRole(identity: Identity, needed: Role): void {
+/** @throws Failure `Forbidden` */
+export function requireRole(identity: Identity, needed: Role): void {
   if (roleAllows(identity.role, needed)) return;
   throw new Failure('Forbidden', `this needs the role ${needed}, the token has ${identity.role}`);
 }

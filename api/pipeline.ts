@@ -8,7 +8,7 @@ import type { PipelineDocument } from '../domain/pipeline.js';
 import { sha256Of } from './body.js';
 import { keepTheCode, pinCode } from './code.js';
 import { temporalUrl, type ApiDeps } from './deps.js';
-import { endpoint, type ApiRequest, type Endpoint } from './endpoint.js';
+import { endpoint, type ApiRequest, type Endpoint, requireRole } from './endpoint.js';
 import { actorOf, auditBehalf } from './identity.js';
 import { once } from './once.js';
 import { resolveSource } from './source.js';
@@ -58,6 +58,8 @@ function parsed(value: Json): PipelineDocument {
 
 async function create(request: ApiRequest, deps: ApiDeps) {
   const sent = parsed(request.body as Json);
+  // a program runs as the workers' user (docs/command-trainer.md)
+  if (sent.trainers.some(({ type }) => type === 'command')) requireRole(request.identity, 'admin');
   const { source, packed } = await pinCode(resolveSource(request.body as Json, sent, deps.config), sent, deps);
   const document = parsed(source);
   const digest = `sha256:${sha256Of(canonicalJson(document))}` as const;

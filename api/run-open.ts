@@ -5,7 +5,7 @@ import { newId } from '../db/id.js';
 import { type OpenedRun, openRerun, openRun, type OpenRun } from '../db/run.js';
 import type { Json } from '../domain/json.js';
 import { temporalUrl, type ApiDeps } from './deps.js';
-import { endpoint, type ApiRequest, type Endpoint } from './endpoint.js';
+import { endpoint, type ApiRequest, type Endpoint, requireRole } from './endpoint.js';
 import { actorOf, auditBehalf } from './identity.js';
 import { once } from './once.js';
 import { actorFields, idSchema, nameSchema } from './schemas.js';
@@ -53,12 +53,22 @@ interface Body {
 /** What both have in common: who asks, the start key, how the run is executed. */
 type Common = Pick<OpenRun, 'project' | 'startKey' | 'startedBy' | 'verified' | 'overrides' | 'until' | 'fresh'>;
 
+/** Whether overrides say what is run on the workers, which is an admin's right (docs/command-trainer.md). */
+function choosesProgram(overrides: Record<string, unknown>): boolean {
+  return Object.entries(overrides).some(
+    ([path, value]) =>
+      path.startsWith('trainer') &&
+      /\b(command|program|directory|code|image)\b/.test(`${path} ${JSON.stringify(value)}`),
+  );
+}
+
 async function opened(
   request: ApiRequest<unknown, unknown, Body>,
   deps: ApiDeps,
   open: (tx: Tx, common: Common) => Promise<OpenedRun>,
 ) {
   const { body, identity, key } = request;
+  if (choosesProgram(body.overrides)) requireRole(identity, 'admin');
   const { project, subject } = identity;
   const actor = actorOf(identity, { name: body.by, onBehalfOf: body.onBehalfOf }, 'by', 'anonymous');
   const common: Common = {

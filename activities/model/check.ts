@@ -52,7 +52,11 @@ async function measureSlices(
 async function measureInvariance(deps: ModelDeps, check: Kind<'invariance'>, subject: Subject): Promise<CheckFacts> {
   const { model, inputs, holdout, form } = subject;
   const { signature } = model;
-  if (!isInput(signature, check.column)) return { kind: 'invariance', seen: false, rows: 0, changes: [] };
+  if (!isInput(signature, check.column)) {
+    // a misspelt name would pass for ever
+    await holdout.column(check.column);
+    return { kind: 'invariance', seen: false, rows: 0, changes: [] };
+  }
   const random = createRandom(seed);
   const rows = drawWithout(random, inputs.rows, Math.min(check.rows, inputs.rows)).sort((a, b) => a - b);
   const sample = pickInputs(inputs, signature, rows);

@@ -41,6 +41,8 @@ export interface CommandDeps extends TrainDeps, JobDeps {
     environments: string;
     /** Names of our own variables that programs are given. */
     variables: readonly string[];
+    /** Of containers. */
+    network: string;
     /** Values that programs must not print, beside those of the variables. */
     secrets: readonly string[];
     /** Base URL of the API, or null where none is known. */
@@ -88,8 +90,9 @@ function inputsDigest(input: StepInput, trainer: CommandTrainer, given: { code: 
 }
 
 async function declaredBy(deps: CommandDeps, trainer: CommandTrainer, folder: string): Promise<DeclaredEnvironment> {
-  const { image } = trainer.params;
-  if (image === null) return declaredEnvironment(join(folder, jobPaths.code), deps.command.python);
+  const { image, program } = trainer.params;
+  if (image === null)
+    return declaredEnvironment(join(folder, jobPaths.code), { python: deps.command.python, program: program[0] ?? '' });
   return { digest: image.slice(image.indexOf('@') + 1) as Digest, note: image, requirements: null };
 }
 
@@ -144,6 +147,7 @@ async function startOf(deps: CommandDeps, trainer: CommandTrainer, folder: strin
     ...{ runtime: await findRuntime(), image, folder, program, memoryMb, env: own, passed: Object.keys(passed) },
     name: `perennial-${createHash('sha256').update(folder).digest('hex').slice(0, 16)}`,
     devices: devices === '' ? [] : devices.split(','),
+    network: deps.command.network,
     user: { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 },
   });
   const outside = { PATH: path, HOME: process.env['HOME'] ?? folder, PERENNIAL_JOB: join(folder, jobPaths.job) };

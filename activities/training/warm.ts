@@ -3,6 +3,7 @@
 import type { Tx } from '../../db/client.js';
 import { champion } from '../../db/model.js';
 import type { Digest } from '../../domain/artifact.js';
+import { Failure } from '../../domain/failures.js';
 import { canonicalJson } from '../../domain/json.js';
 import type { FittedFeatures, TrainSpec } from '../../domain/model.js';
 import type { TrainerParams } from '../../domain/trainers.js';
@@ -59,7 +60,12 @@ async function unfit(
   pin: WarmPin & { path: string },
   features: Digest,
 ): Promise<string | null> {
-  const { trainer } = await readCheckpointHeader(pin.path);
+  const header = await readCheckpointHeader(pin.path).catch((error: unknown) => {
+    if (error instanceof Failure && error.failure === 'ArtifactCorrupt') return null;
+    throw error;
+  });
+  if (header === null) return `the state of version ${pin.version} is of another format`;
+  const { trainer } = header;
   if (trainer !== spec.trainer) return `version ${pin.version} was trained by ${trainer}`;
   const [theirs, ours] = await Promise.all(
     [pin.features, features].map((digest) => deps.artifacts.readJson<FittedFeatures>(digest)),
@@ -67,8 +73,11 @@ async function unfit(
   if (!theirs || !ours) return `version ${pin.version} has no features`;
   if (canonicalJson(theirs.signature) !== canonicalJson(ours.signature))
     return `version ${pin.version} has other inputs or classes`;
-  if (canonicalJson(meanings(spec.trainer, theirs)) !== canonicalJson(meanings(spec.trainer, ours)))
+  const fittedAs = spec.trainer === 'trees' ? treatments : places;
+  if (canonicalJson(fittedAs(theirs)) !== canonicalJson(fittedAs(ours)))
     return `the features of version ${pin.version} were fitted otherwise`;
+  const [before, now] = [pin.params, spec.params].map((params) => canonicalJson(params['monotone'] ?? {}));
+  if (before !== now) return `version ${pin.version} was trained under other monotone constraints`;
   const { sizes } = trainers[spec.trainer];
   const { task, outputs } = spec;
   const sizeOf = (fitted: FittedFeatures, params: TrainerParams) =>
@@ -77,11 +86,14 @@ async function unfit(
   return `what version ${pin.version} has learnt is of another size`;
 }
 
+/** Splits name values of X: with another vocabulary or scale they would mean something else. */
+const treatments = ({ num, cat, text }: FittedFeatures) => ({ num, cat, text: text ?? [] });
+
 /**
- * What must be the same for what was learnt to mean the same. Splits name values of X, which another vocabulary or scale
- * would change; rows of an embedding name n-grams.
+ * Weights belong to columns of X: another vocabulary, or the same in another order, would hand them to other values. Means
+ * and scales of numbers may move with the rows, as far as that is learnt again in a few steps.
  */
-function meanings(trainer: TrainSpec['trainer'], { num, cat, text = [] }: FittedFeatures) {
-  if (trainer === 'trees') return { num, cat, text };
-  return trainer === 'text' ? { text } : {};
-}
+const places = ({ num, cat, text }: FittedFeatures) => ({
+  num: num.map(({ impute: _, mean: __, scale: ___, ...place }) => place),
+  ...{ cat, text: text ?? [] },
+});

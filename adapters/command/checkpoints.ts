@@ -13,6 +13,8 @@ import { readTar } from '../folder/tar.js';
 const headerName = 'perennial.json';
 const headerLimit = 4_096;
 const publishedName = /^\d{1,15}$/;
+/** As the database keeps steps. */
+const lastStep = 2 ** 31 - 1;
 
 export interface CommandCheckpoint {
   version: 1;
@@ -21,19 +23,27 @@ export interface CommandCheckpoint {
   inputsDigest: Digest;
 }
 
-/** Steps whose checkpoints are published, in order. */
+/** Names in the folder that stand for a step; none where it is not there. Throws `CommandFailed` where it is no folder. */
+async function publishedNames(folder: string): Promise<string[]> {
+  const found = await lstat(folder).catch(() => null);
+  if (found === null) return [];
+  // behind a link may lie anybody's files, and older checkpoints are removed
+  if (!found.isDirectory()) throw new Failure('CommandFailed', 'checkpoint is no folder but a link or a file');
+  return (await readdir(folder)).filter((name) => publishedName.test(name));
+}
+
+/** Steps whose checkpoints are published, in order. Throws `CommandFailed` for one past 2147483647. */
 export async function publishedSteps(folder: string): Promise<number[]> {
-  const names = await readdir(folder).catch(() => [] as string[]);
-  return names
-    .filter((name) => publishedName.test(name))
-    .map(Number)
-    .sort((a, b) => a - b);
+  const steps = (await publishedNames(folder)).map(Number).sort((a, b) => a - b);
+  const newest = steps.at(-1) ?? 0;
+  if (newest > lastStep) throw new Failure('CommandFailed', `checkpoint/${newest} is no step up to ${lastStep}`);
+  return steps;
 }
 
 /** The name as the program wrote it: leading zeros are its own affair. */
 async function nameOf(folder: string, step: number): Promise<string> {
-  const names = await readdir(folder);
-  return names.find((name) => publishedName.test(name) && Number(name) === step) ?? String(step);
+  const names = await publishedNames(folder);
+  return names.find((name) => Number(name) === step) ?? String(step);
 }
 
 async function contentOf(folder: string, name: string, mostBytes: number): Promise<Folder> {
@@ -60,8 +70,8 @@ export async function packCheckpoint(
 
 /** Removes those before `step`. */
 export async function dropOlder(folder: string, step: number): Promise<void> {
-  for (const name of await readdir(folder).catch(() => [] as string[])) {
-    if (publishedName.test(name) && Number(name) < step) await rm(join(folder, name), { recursive: true, force: true });
+  for (const name of await publishedNames(folder)) {
+    if (Number(name) < step) await rm(join(folder, name), { recursive: true, force: true });
   }
 }
 
@@ -95,7 +105,8 @@ export function lineFollower(path: string, longestLine = 64 * 1024): () => Promi
   let taken = 0;
   let rest = Buffer.alloc(0);
   return async () => {
-    const size = (await lstat(path).catch(() => null))?.size ?? 0;
+    const found = await lstat(path).catch(() => null);
+    const size = found?.isFile() ? found.size : 0;
     if (size < taken) [taken, rest] = [0, Buffer.alloc(0)];
     if (size === taken) return [];
     const until = Math.min(size, taken + (1 << 20));

@@ -50,6 +50,8 @@ export interface ContainerRun {
   /** Names of variables of the caller, whose values stay off the command line. */
   passed: readonly string[];
   memoryMb: number;
+  /** Of the runtime: `none`, `host` or one that an operator made. */
+  network: string;
   /** Device ids; empty: none. */
   devices: string[];
   user: { uid: number; gid: number };
@@ -66,7 +68,18 @@ export function containerCommand(run: ContainerRun): { command: string[]; cleanU
   const devices = run.devices.length === 0 ? [] : ['--gpus', `"device=${run.devices.join(',')}"`];
   return {
     command: [
-      ...[runtime, 'run', '--rm', '--init', '--name', name, '--network', 'host', '--user', `${user.uid}:${user.gid}`],
+      ...[
+        runtime,
+        'run',
+        '--rm',
+        '--init',
+        '--name',
+        name,
+        '--network',
+        run.network,
+        '--user',
+        `${user.uid}:${user.gid}`,
+      ],
       ...[...limits, ...closed, ...mounts, ...variables, ...devices, image, ...run.program],
     ],
     cleanUp: [runtime, 'rm', '--force', name],

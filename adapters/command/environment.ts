@@ -2,7 +2,8 @@
 // Python, platform) and cached; or nothing, and the program runs with what the host has.
 import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, realpath, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
@@ -201,15 +202,35 @@ async function isReady(target: string): Promise<boolean> {
  * What the directory declares. Throws `EnvironmentInvalid` for a lock file that is not complete, `EnvironmentFailed` where
  * there is one and no Python.
  */
-export async function declaredEnvironment(code: string, python = 'python3'): Promise<DeclaredEnvironment> {
+export async function declaredEnvironment(
+  code: string,
+  { python = 'python3', program = '' }: { python?: string; program?: string } = {},
+): Promise<DeclaredEnvironment> {
   const text = await readFile(join(code, lockFile), 'utf8').catch(() => null);
-  if (text === null) return { digest: digestOf('host'), note: 'what the host has', requirements: null };
+  if (text === null) return hostEnvironment(program);
   const requirements = parseLock(text);
   const found = await probePython(python);
   const lines = requirements.map(({ line }) => line).sort();
   const note = `${found.implementation} ${found.version}, ${requirements.length} packages`;
   return { digest: digestOf(canonicalJson({ lines, ...found })), note, requirements };
 }
+
+/** Another host, or another file behind the program's name, is another environment: what it was given is not known. */
+async function hostEnvironment(program: string): Promise<DeclaredEnvironment> {
+  const places = program.includes('/') ? [program] : pathFolders().map((folder) => join(folder, program));
+  let file: { path: string; sizeBytes: number; changedMs: number } | null = null;
+  for (const place of places) {
+    const path = await realpath(place).catch(() => null);
+    const found = path === null ? null : await stat(path).catch(() => null);
+    if (path === null || !found?.isFile()) continue;
+    file = { path, sizeBytes: found.size, changedMs: Math.floor(found.mtimeMs) };
+    break;
+  }
+  const digest = digestOf(canonicalJson({ host: hostname(), file }));
+  return { digest, note: 'what the host has', requirements: null };
+}
+
+const pathFolders = (): string[] => (process.env['PATH'] ?? '').split(':').filter((folder) => folder !== '');
 
 /**
  * That environment; made where the cache does not have it, by one of those that ask for it at once. Throws

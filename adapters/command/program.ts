@@ -51,16 +51,19 @@ async function usedBytes(folder: string): Promise<number> {
 
 /** Looks at the program's processes and files until it has ended, and ends it where it takes more than it may. */
 async function watch(spec: CommandSpec, family: Family, over: AbortSignal, end: (why: Failure) => void): Promise<void> {
-  const before = await usedBytes(spec.folder);
+  // its own folders: what we pack beside them is not its doing
+  const used = async (): Promise<number> =>
+    (await usedBytes(join(spec.folder, 'code'))) + (await usedBytes(join(spec.folder, 'job')));
+  const before = await used();
   while (!over.aborted) {
     const members = family.alive();
     const memory = family.memoryBytes(members, spec.memoryMb * mib) / mib;
-    const disk = ((await usedBytes(spec.folder)) - before) / mib;
+    const disk = ((await used()) - before) / mib;
     if (members.length > mostProcesses) {
       end(new Failure('CommandForked', `the program has ${members.length} processes, ${mostProcesses} are allowed`));
     } else if (memory > spec.memoryMb) {
-      const used = `${Math.round(memory)} MiB of ${spec.memoryMb} MiB`;
-      end(new Failure('CommandMemoryExceeded', `the program's ${members.length} processes used ${used}`));
+      const taken = `${Math.round(memory)} MiB of ${spec.memoryMb} MiB`;
+      end(new Failure('CommandMemoryExceeded', `the program's ${members.length} processes used ${taken}`));
     } else if (disk > spec.diskMb) {
       end(new Failure('CommandDiskExceeded', `the program wrote ${Math.round(disk)} MiB of ${spec.diskMb} MiB`));
     }

@@ -40,13 +40,21 @@ export async function runProgram(
   return { ...run, done };
 }
 
-/** Kills what programs of workers that are gone left below `scratch`. Gives how many processes. */
+/** Kills what programs of workers that are gone left below `scratch`. Gives how many processes; never throws. */
 export async function killLeftPrograms(scratch: string): Promise<number> {
   let killed = 0;
   for (const folder of await leftFolders(scratch)) {
     killed += (await new Family(0, join(scratch, folder)).killAll()).length;
-    const spec = await readFile(join(scratch, folder, 'spec.json'), 'utf8').catch(() => '{}');
-    await removeContainer((JSON.parse(spec) as Partial<CommandSpec>).cleanUp ?? null);
+    await removeContainer(await cleanUpOf(join(scratch, folder, 'spec.json')));
   }
   return killed;
+}
+
+/** Null where there is no whole specification: its worker ended before it had started anything. */
+async function cleanUpOf(path: string): Promise<string[] | null> {
+  try {
+    return (JSON.parse(await readFile(path, 'utf8')) as Partial<CommandSpec>).cleanUp ?? null;
+  } catch {
+    return null;
+  }
 }

@@ -10,6 +10,8 @@ import { type Rows, shapeOf, type Trainer } from './trainer.js';
 
 /** Fewer say too little about a temperature, more hardly anything new: then evenly spread blocks are taken. */
 const [leastRows, mostRows, blockRows] = [50, 50_000, 1_000];
+/** How strongly a temperature is held near 1 (stats/temperature.ts). */
+const prior = 10;
 
 /** Row-major logits and targets of the validation part, some blocks of it where it is large. */
 async function logitsOf(trainer: Trainer, spec: TrainSpec, rows: Rows, snapshot: Snapshot) {
@@ -41,7 +43,11 @@ async function calibrationFor(trainer: Trainer, spec: TrainSpec, rows: Rows | nu
   if (rows === null) return none('the split has no validation part');
   if (rows.rows < leastRows) return none(`the validation part has ${rows.rows} rows, ${leastRows} are needed`);
   const { logits, truth } = await logitsOf(trainer, spec, rows, snapshot);
-  return { temperature: fitTemperature(logits, truth, spec.outputs), rows: truth.length, reason: null };
+  return {
+    temperature: fitTemperature(logits, truth, { classes: spec.outputs, prior }),
+    rows: truth.length,
+    reason: null,
+  };
 }
 
 /** The snapshot with its `calibration`; a regression's as it is. */

@@ -36,7 +36,7 @@ beforeAll(async () => {
     ...{ device: { provider: 'cpu', name: 'cpu', note: '', threads: 1 }, onChild: () => undefined },
     command: {
       ...{ python: 'python3', environments: join(world.folder, 'environments'), variables: ['COMMAND_TEST_KEY'] },
-      ...{ secrets: ['postgres-password'], tracking: () => Promise.resolve('http://127.0.0.1:1') },
+      ...{ secrets: ['postgres-password'], network: 'none', tracking: () => Promise.resolve('http://127.0.0.1:1') },
     },
   };
   data = await world.run(

@@ -59,7 +59,7 @@ export async function openModelWorld() {
       device: { provider: 'cpu' as const, name: 'cpu', note: '', threads: 1 },
       command: {
         ...{ python: 'python3', environments: join(world.folder, 'environments'), variables: [], secrets: [] },
-        tracking: () => Promise.resolve(null),
+        ...{ network: 'none', tracking: () => Promise.resolve(null) },
       },
       onChild: (pid: number, alive: boolean) => void (alive && children.push(pid)),
     };

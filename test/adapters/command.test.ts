@@ -30,11 +30,11 @@ test('the command line of a container: closed, limited, removed afterwards, oper
   const given = {
     ...{ runtime: 'docker', image: `python@sha256:${'a'.repeat(64)}`, name: 'perennial-1', folder: '/scratch/x' },
     ...{ program: ['python', 'train.py'], env: { PERENNIAL_JOB: '/perennial/job' }, passed: ['KEY'], memoryMb: 512 },
-    ...{ devices: ['0'], user: { uid: 1000, gid: 1000 } },
+    ...{ devices: ['0'], network: 'none', user: { uid: 1000, gid: 1000 } },
   };
   const { command, cleanUp } = containerCommand(given);
   expect(command.join(' ')).toBe(
-    'docker run --rm --init --name perennial-1 --network host --user 1000:1000 --memory 512m --memory-swap 512m ' +
+    'docker run --rm --init --name perennial-1 --network none --user 1000:1000 --memory 512m --memory-swap 512m ' +
       '--pids-limit 1000 --cap-drop ALL --security-opt no-new-privileges -v /scratch/x/code:/perennial/code ' +
       '-v /scratch/x/job:/perennial/job -w /perennial/code -e PERENNIAL_JOB=/perennial/job -e KEY ' +
       `--gpus "device=0" ${given.image} python train.py`,

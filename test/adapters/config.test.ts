@@ -30,7 +30,7 @@ describe('readConfig', () => {
       gpu: { devices: undefined },
       memoryMb: 4096,
       results: { days: 30, bytes: 50e9 },
-      command: { python: 'python3', environments: join(home, 'environments'), variables: [] },
+      command: { python: 'python3', environments: join(home, 'environments'), variables: [], network: 'none' },
       hold: undefined,
       logLevel: 'info',
     });

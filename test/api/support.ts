@@ -89,7 +89,7 @@ function configFor(home: string, options: TestApiOptions): Config {
     gpu: { devices: [] },
     memoryMb: 4096,
     results: { days: 30, bytes: 50e9 },
-    command: { python: 'python3', environments: join(home, 'environments'), variables: [] },
+    command: { python: 'python3', environments: join(home, 'environments'), variables: [], network: 'none' },
     hold: undefined,
     logLevel: 'error',
   };

@@ -1,7 +1,7 @@
 // Programs of users, run for real: what they may do wrong has a name, and nothing of them is alive afterwards.
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { createReadStream, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createReadStream, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -167,6 +167,21 @@ describe('a program that goes wrong has a name', () => {
     const { failure, detail } = await failureOf(scene(sh(publish, model)));
     expect([failure, detail]).toEqual(['CommandFailed', expect.stringContaining('checkpoint 5 cannot be kept')]);
   });
+
+  test('a checkpoint folder that is a link: what lies behind it stays', async () => {
+    const elsewhere = join(place, 'elsewhere');
+    for (const name of ['1', '5']) mkdirSync(join(elsewhere, name), { recursive: true });
+    const { failure, detail } = await failureOf(scene(sh(`ln -s ${elsewhere} "$PERENNIAL_JOB/checkpoint"; sleep 5`)));
+    expect([failure, detail]).toEqual(['CommandFailed', 'checkpoint is no folder but a link or a file']);
+    expect(readdirSync(elsewhere)).toEqual(['1', '5']);
+  });
+
+  test('a checkpoint past the last step', async () => {
+    const { failure, detail } = await failureOf(
+      scene(sh('mkdir -p "$PERENNIAL_JOB/checkpoint/1732204800000"; sleep 5')),
+    );
+    expect([failure, detail]).toEqual(['CommandFailed', 'checkpoint/1732204800000 is no step up to 2147483647']);
+  });
 });
 
 /** Adds up line by line, with a checkpoint after each; the sum depends on every step. */
@@ -258,7 +273,9 @@ describe('killed and gone on with', () => {
     const folder = join(scratch, `train~${(await import('node:os')).hostname()}~999999~x~${randomUUID()}`);
     const spec = scene(sh(`setsid sh -c "sleep 95; : ${mark}"`));
     const env = { ...spec.env, PERENNIAL_JOB: `${folder}/job` };
-    (await import('node:fs')).mkdirSync(folder, { recursive: true });
+    mkdirSync(folder, { recursive: true });
+    // killed while it wrote that
+    writeFileSync(join(folder, 'spec.json'), '');
     spawn('sh', ['-c', `setsid sleep 94.3 & : ${mark}; wait`], { env, stdio: 'ignore', detached: true }).unref();
     await vi.waitFor(() => expect(living().length).toBeGreaterThan(0));
     await sleep(50);

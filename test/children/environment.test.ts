@@ -32,7 +32,7 @@ test('a directory without a lock file has what the host has; one that is not pin
   expect(declared).toMatchObject({ note: 'what the host has', requirements: null });
   expect(await prepareEnvironment(declared, { cache })).toEqual({ bin: null, variables: {} });
   await expect(declaredEnvironment(code('numpy'))).rejects.toMatchObject({ failure: 'EnvironmentInvalid' });
-  await expect(declaredEnvironment(code('a==1'), 'no-such-python')).rejects.toMatchObject({
+  await expect(declaredEnvironment(code('a==1'), { python: 'no-such-python' })).rejects.toMatchObject({
     failure: 'EnvironmentFailed',
   });
 });

@@ -44,7 +44,7 @@ describe('the temperature', () => {
     const bare = await probabilities({ ...result.snapshot, facts }, validation!);
     // logarithms of probabilities are logits up to a constant of the row
     const logits = Float64Array.from(bare, Math.log);
-    expect(fitTemperature(logits, validation!.y, classes)).toBeCloseTo(calibration.temperature, 3);
+    expect(fitTemperature(logits, validation!.y, { classes, prior: 10 })).toBeCloseTo(calibration.temperature, 3);
     const served = await probabilities(result.snapshot, validation!);
     for (let row = 0; row < 400; row += 1) {
       const own = [...logits.subarray(3 * row, 3 * row + 3)].map((one) => Math.exp(one / calibration.temperature));

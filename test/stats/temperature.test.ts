@@ -30,7 +30,7 @@ function softmax(temperature: number): Float64Array {
 
 describe('temperature', () => {
   it('minimises the loss as scipy does', () => {
-    expect(fitTemperature(logits, truth, 3)).toBeCloseTo(0.820549, 5);
+    expect(fitTemperature(logits, truth, { classes: 3 })).toBeCloseTo(0.820549, 5);
     expect(temperedLoss(logits, truth, 3, 1)).toBeCloseTo(0.5729666627, 10);
     expect(temperedLoss(logits, truth, 3, 0.8205490917)).toBeCloseTo(0.5621027566, 10);
   });
@@ -42,18 +42,38 @@ describe('temperature', () => {
       const chance = 1 / (1 + Math.exp((a - b) / 2.5));
       return (((Math.sin(i * 43.7585) * 43758.5453) % 1) + 1) % 1 < chance ? 1 : 0;
     });
-    expect(Math.abs(fitTemperature(own.flat(), drawn, 2) - 2.5)).toBeLessThan(0.3);
+    expect(Math.abs(fitTemperature(own.flat(), drawn, { classes: 2 }) - 2.5)).toBeLessThan(0.3);
     const sure = own.map(([a = 0, b = 0]) => (a > b ? 0 : 1));
-    expect(fitTemperature(own.flat(), sure, 2)).toBeCloseTo(0.05, 6);
+    expect(fitTemperature(own.flat(), sure, { classes: 2 })).toBeCloseTo(0.05, 6);
     expect(
       fitTemperature(
         own.flat(),
         sure.map((one) => 1 - one),
-        2,
+        { classes: 2 },
       ),
     ).toBeCloseTo(20, 4);
-    expect(fitTemperature([], [], 2)).toBe(1);
-    expect(fitTemperature([NaN, 1], [0], 2)).toBe(1);
+    expect(fitTemperature([], [], { classes: 2 })).toBe(1);
+    expect(fitTemperature([NaN, 1], [0], { classes: 2 })).toBe(1);
+  });
+
+  it('does not make few right answers surer than they are; many rows outweigh the prior', () => {
+    // 50 rows, all right, with 99 % on the label: without a prior as far as floating point goes
+    const gap = Math.log(99);
+    const right = Array.from({ length: 50 }, () => [gap, 0]).flat();
+    const zeros = new Array<number>(50).fill(0);
+    expect(fitTemperature(right, zeros, { classes: 2 })).toBeLessThan(0.2);
+    const held = fitTemperature(right, zeros, { classes: 2, prior: 10 });
+    expect(held).toBeGreaterThan(0.8);
+    expect(held).toBeLessThan(1);
+    // the condition of the minimum: 50 · p · gap = 10 · (1 - T), p the probability of the wrong class
+    const wrong = 1 / (1 + Math.exp(gap / held));
+    expect(50 * wrong * gap).toBeCloseTo(10 * (1 - held), 4);
+    const many = Array.from({ length: 5000 }, (_, i) => [i % 5 === 0 ? -4 : 4, 0]).flat();
+    const own = fitTemperature(many, new Array<number>(5000).fill(0), { classes: 2 });
+    expect(own).toBeCloseTo(4 / Math.log(4), 4);
+    expect(
+      Math.abs(fitTemperature(many, new Array<number>(5000).fill(0), { classes: 2, prior: 10 }) - own),
+    ).toBeLessThan(0.02);
   });
 
   it('is taken back from the probabilities alone', () => {
