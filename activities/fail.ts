@@ -9,6 +9,8 @@ const mostAttempts: Partial<Record<FailureName, number>> = {
   // with the collector's pass every 5 minutes, some ten minutes until somebody has made room
   DiskFull: 60,
   StoreFull: 60,
+  // a package that does not exist looks to the installer like an index that is late
+  EnvironmentFailed: 8,
   ChildDied: 20,
   ArtifactCorrupt: 3,
   DeadlineExceeded: 2,

@@ -23,7 +23,7 @@ const optionFields = {
   fresh: z.boolean().default(false).openapi({ description: 'Take nothing from the result store' }),
 };
 const openSchema = z
-  .looseObject({
+  .strictObject({
     trigger: z.literal('manual', { error: 'must be manual' }).default('manual'),
     overrides,
     ...optionFields,
@@ -31,7 +31,7 @@ const openSchema = z
   })
   .openapi('OpenRun');
 const rerunSchema = z
-  .looseObject({
+  .strictObject({
     from: stepName.nullish().openapi({ description: 'Step to begin with; without it: the first after the data' }),
     overrides,
     ...optionFields,

@@ -8,7 +8,7 @@ import type { PipelineDocument } from '../domain/pipeline.js';
 import type { Plan, PlanNode } from '../domain/plan.js';
 import { planRun } from '../domain/plan-run.js';
 import { cutPlan, fromFault, overrideFaults, takeOver } from '../domain/rerun.js';
-import { isPureStep } from '../domain/reuse.js';
+import { digestsIn, isPureStep } from '../domain/reuse.js';
 import type { Verdict } from '../domain/run.js';
 import type { EvaluateResult, ExtractResult, LabelResult, ValidateResult } from '../domain/steps.js';
 import { atomically, json, row, rows, type Tx } from './client.js';
@@ -167,7 +167,9 @@ async function takeStep(tx: Tx, taking: Taking, node: PlanNode, done: DoneStep):
   if (isPureStep(node.activity)) {
     const { project } = taking;
     const key = done.inputsDigest && { project, activity: node.activity, inputsDigest: done.inputsDigest };
-    if (!key || (await findResult(tx, key)) === null) return false;
+    const found = key && (await findResult(tx, key));
+    // another run with these inputs may have given other bytes since, and only those are kept
+    if (!key || !found || !sameDigests(found.result, done.result)) return false;
     await useResult(tx, key, owner);
   } else if (!(await keepFiles(tx, owner, filesOf(node.activity, done.result)))) return false;
   const result = done.result as { [key: string]: Json };
@@ -184,6 +186,9 @@ async function takeStep(tx: Tx, taking: Taking, node: PlanNode, done: DoneStep):
   );
   return true;
 }
+
+const sameDigests = (one: Json, other: Json): boolean =>
+  canonicalJson(digestsIn(one).sort()) === canonicalJson(digestsIn(other).sort());
 
 /** The artifacts of a data step, apart from what is an id. */
 function filesOf(activity: string, result: Json): Digest[] {

@@ -7,6 +7,7 @@ import { mae, r2, rmse } from '../stats/regression.js';
 import { brierScore, withoutTemperature } from '../stats/temperature.js';
 import type { Task } from './dataset.js';
 import type { CalibrationReport, ClassReport, Confusion, MeasuredMetric, ProbabilityReport } from './evaluation.js';
+import { Failure } from './failures.js';
 import type { Calibration, ModelOutputs } from './model.js';
 import { onRows } from './resample.js';
 import { classificationMetrics, type MetricName, regressionMetrics } from './pipeline.js';
@@ -52,6 +53,13 @@ export function answersOf(
     own.forEach((label, place) => {
       probabilities[row * classes.length + (index.get(label) ?? 0)] = given[row * own.length + place] ?? NaN;
     });
+  }
+  const stranger = outputs.label?.find((label) => !index.has(label));
+  if (stranger !== undefined) {
+    throw new Failure(
+      'CommandModelOutputs',
+      `the model answered "${stranger.slice(0, 100)}", which is none of its classes`,
+    );
   }
   const indexes = (texts: readonly string[]) => Float64Array.from(texts, (text) => index.get(text) ?? -1);
   return { task, classes, truth: indexes(labels), predicted: indexes(outputs.label ?? []), probabilities };

@@ -64,7 +64,7 @@ export function parseLock(text: string): Requirement[] {
   if (lines.length > mostLines) throw new Failure('EnvironmentInvalid', `${lockFile} has more than ${mostLines} lines`);
   return lines.map((line) => {
     const hashes = line.match(/--hash=sha256:[0-9a-f]{64}/g) ?? [];
-    const [requirement = '', marker] = line.replace(/\s*--hash=\S+/g, '').split(';');
+    const [requirement = '', marker] = line.replace(/\s*--hash=sha256:[0-9a-f]{64}(?=\s|$)/g, '').split(';');
     const name = pinned.exec(requirement.trim())?.[1];
     if (name === undefined) {
       const shown = JSON.stringify(line.slice(0, 100));
@@ -171,7 +171,7 @@ async function build(target: string, requirements: Requirement[], options: Envir
     }
     options.onProgress?.('compiling');
     await runTool(
-      [inside, '-m', 'compileall', '-q', '-j', '0', '-s', folder, '-p', target, join(folder, 'lib')],
+      [inside, '-I', '-S', '-m', 'compileall', '-q', '-j', '0', '-s', folder, '-p', target, join(folder, 'lib')],
       options,
     ).catch(
       // packages hold files of other Pythons, which do not compile

@@ -143,12 +143,15 @@ export async function unpackFolder(
   limits: FolderLimits,
 ): Promise<{ files: number; sizeBytes: number }> {
   const tally = new Tally(limits);
+  let entries = 0;
   await mkdir(root, { recursive: true, mode: 0o700 });
   for await (const entry of readTar(stream)) {
     const path = safePath(entry.path);
     if (entry.kind === 'other') throw refused(`${path} is no file and no folder; links and devices are not taken`);
     if (path === '' && entry.kind === 'directory') continue;
     if (path === '') throw refused('a file without a name');
+    entries += 1;
+    if (entries > 2 * limits.mostFiles) throw refused(`more than ${2 * limits.mostFiles} files and folders`);
     tally.add(entry.kind === 'file' ? 1 : 0, 0);
     try {
       if (entry.kind === 'directory') await mkdir(join(root, path), { recursive: true });

@@ -21,6 +21,7 @@ test('a lock file is read line by line, and what is not pinned is named', () => 
     './local.whl',
     'a @ file:///etc/passwd',
     'a==1.*',
+    'a==1 --hash=sha512:00',
   ]) {
     expect(() => parseLock(line)).toThrow(`requirements.txt: ${JSON.stringify(line)} is not pinned as name==version`);
   }

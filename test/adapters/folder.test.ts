@@ -160,6 +160,9 @@ describe('a hostile archive', () => {
     expect(await why(archive(['a', 'x'.repeat(2000)]), { mostFiles: 9, mostBytes: 1000 })).toContain(
       'more than 1000 bytes',
     );
+    expect(await why(archive(['a/', ''], ['b/', ''], ['c/', '']), { mostFiles: 1, mostBytes: 1000 })).toContain(
+      'more than 2 files and folders',
+    );
     expect(await why(archive(['a', ''], ['b', '']), { mostFiles: 1, mostBytes: 1000 })).toContain('more than 1 files');
   });
 
