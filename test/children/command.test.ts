@@ -5,7 +5,7 @@ import { createReadStream, existsSync, mkdirSync, readFileSync, readdirSync, rmS
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { readTar } from '../../adapters/folder/tar.js';
 import { checkpointHeader, restoreCheckpoint } from '../../adapters/command/checkpoints.js';
 import { killLeftPrograms } from '../../adapters/command/run.js';
@@ -215,7 +215,10 @@ async function resumed(kept: string): Promise<{ model: string; first: number }> 
 }
 
 describe('killed and gone on with', () => {
-  const whole = (async () => readFileSync((await (await follow(counting()).run).done).path, 'utf8'))();
+  let whole = '';
+  beforeAll(async () => {
+    whole = readFileSync((await (await follow(counting()).run).done).path, 'utf8');
+  });
 
   test.each(['program', 'child', 'drain'] as const)(
     '%s: the same model, from the last stored checkpoint',
@@ -244,7 +247,7 @@ describe('killed and gone on with', () => {
       expect(living()).toEqual([]);
       const again = await resumed(kept);
       expect(again.first).toBe((await checkpointHeader(kept)).step + 1);
-      expect(again.model).toBe(await whole);
+      expect(again.model).toBe(whole);
     },
   );
 
