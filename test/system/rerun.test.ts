@@ -59,7 +59,7 @@ test(
   'takes data, labels and training over; with `fresh` it trains again, to the same bytes',
   { timeout: 240_000 },
   async () => {
-    expect(first).toMatchObject({ status: 'succeeded', modelVersion: 1, rerunOf: null, fresh: false, until: null });
+    expect(first).toMatchObject({ status: 'succeeded', modelVersion: 1, rerunOf: null, fresh: true, until: null });
     const trained = await trainings();
     expect(trained).toBeGreaterThan(0);
     const key = 'again-1';
