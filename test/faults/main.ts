@@ -3,8 +3,8 @@
 // Prints a line per pair, a table, and one JSON line; ends with 1 when a pair failed.
 import { killPair, type Outcome } from './kill.js';
 import { type Pair, pairs, type Step, steps } from './matrix.js';
-import { type TrainerType, trainerTypes } from '../../domain/model.js';
-import { openScene, undisturbed } from './scene.js';
+import type { TrainerType } from '../../domain/model.js';
+import { openScene, undisturbed, sceneTrainers } from './scene.js';
 
 function option(name: string): string | null {
   const at = process.argv.indexOf(`--${name}`);
@@ -31,8 +31,8 @@ const ofTrainer: readonly Step[] = ['train', 'package'];
 
 function chosenTrainers(): TrainerType[] {
   const named = option('trainer') ?? 'linear';
-  const found = named === 'all' ? [...trainerTypes] : trainerTypes.filter((type) => named.split(',').includes(type));
-  if (found.length === 0) throw new Error(`no such trainer: --trainer ${trainerTypes.join(', ')} or all`);
+  const found = named === 'all' ? [...sceneTrainers] : sceneTrainers.filter((type) => named.split(',').includes(type));
+  if (found.length === 0) throw new Error(`no such trainer: --trainer ${sceneTrainers.join(', ')} or all`);
   return found;
 }
 

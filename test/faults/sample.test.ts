@@ -3,10 +3,10 @@
 import { randomInt } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { createRandom } from '../../stats/prng.js';
-import { type TrainerType, trainerTypes } from '../../domain/model.js';
+import type { TrainerType } from '../../domain/model.js';
 import { killPair } from './kill.js';
 import { type Pair, type Step, steps, type Victim } from './matrix.js';
-import { openScene, undisturbed } from './scene.js';
+import { openScene, undisturbed, sceneTrainers } from './scene.js';
 
 const seed = Number(process.env['PERENNIAL_TEST_SEED'] ?? randomInt(1_000_000));
 
@@ -20,7 +20,7 @@ function draw(): { trainer: TrainerType; victims: Map<Step, Victim[]> } {
   const [beside] = rest.splice(random.below(rest.length), 1);
   return {
     // the trainer that is killed is another one with each seed
-    trainer: trainerTypes[random.below(trainerTypes.length)] ?? 'linear',
+    trainer: sceneTrainers[random.below(sceneTrainers.length)] ?? 'linear',
     victims: new Map<Step, Victim[]>([
       ['train', ['trainer', beside ?? 'api']],
       [step, rest],

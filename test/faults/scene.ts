@@ -13,6 +13,9 @@ import { holdOf, type Step } from './matrix.js';
 export const asked = 10;
 const split = { holdout: 0.2, validation: 0.1, seed: 1 };
 
+/** Trainers that iris is something for: it has no texts, and four numbers are no image. */
+export const sceneTrainers: readonly TrainerType[] = ['linear', 'mlp', 'trees'];
+
 /** Parameters with which iris takes a trainer some seconds; those not named here train with their defaults. */
 const params: Partial<Record<TrainerType, Record<string, number | number[]>>> = {
   linear: { epochs: 200, batch: 4, learningRate: 0.01 },
