@@ -21,7 +21,12 @@ const stepSchema = z.looseObject({
   status: z.enum(stepStatuses),
   startedAt: momentSchema.nullable(),
   finishedAt: momentSchema.nullable(),
-  summary: z.string().nullable(),
+  summary: z.string().nullable().openapi({ description: 'Of a failed step: why it failed' }),
+  attempts: z.int().openapi({ description: 'How often it was begun; 0: never' }),
+  lastFailure: z
+    .looseObject({ type: z.string(), title: z.string(), detail: z.string(), at: momentSchema.nullable() })
+    .nullable()
+    .openapi({ description: 'Of the last attempt that failed; null once the step has succeeded' }),
   reused: z
     .object({ run: z.string(), number: z.int() })
     .nullable()
@@ -239,6 +244,7 @@ export function runEndpoints(): Endpoint[] {
         role: 'viewer',
         query: { pipeline: nameSchema.optional(), status: z.enum(runStatuses).optional(), ...pageFields },
         answers: { 200: { description: 'A page of runs', schema: listSchema(runSchema) } },
+        problems: ['NotFound'],
       },
       async ({ identity, query }, deps) => {
         const { pipeline, status } = query;

@@ -34,6 +34,7 @@ export async function recordedNoops(run: string): Promise<void> {
     },
     note: (node, state, summary) => stages.set(node.name, state, summary),
     droppable: () => false,
+    reason: String,
   });
 }
 

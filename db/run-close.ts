@@ -63,7 +63,8 @@ async function closeParts(tx: Tx, run: string, status: RunStatus): Promise<void>
   await rows(
     tx,
     sql`update step set fence = fence + 1, finished_at = clock_timestamp(),
-        status = case when ${status} = 'failed' and failure is not null then 'failed' else 'cancelled' end
+        status = case when ${status} = 'failed' and failure is not null then 'failed' else 'cancelled' end,
+        summary = case when ${status} = 'failed' and failure is not null then failure ->> 'detail' else summary end
       where run = ${run} and status in ('running', 'waiting')`,
   );
   // a run again goes on from there, once the disk has space or the child more memory

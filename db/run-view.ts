@@ -2,7 +2,7 @@
 import { sql, type SQL } from 'drizzle-orm';
 import type { Digest } from '../domain/artifact.js';
 import { Failure } from '../domain/failures.js';
-import type { RunFailure, RunStatus, StepStatus, TriggerKind, Verdict, Waiting } from '../domain/run.js';
+import type { RunFailure, RunStatus, StepFailure, StepStatus, TriggerKind, Verdict, Waiting } from '../domain/run.js';
 import { iso, row, rows, type Tx } from './client.js';
 import { readCursor, toPage, type Page, type PageRequest } from './page.js';
 
@@ -12,6 +12,10 @@ export interface RunStep {
   startedAt: string | null;
   finishedAt: string | null;
   summary: string | null;
+  /** How often it was begun: more than once where an attempt failed or its worker died. 0: never. */
+  attempts: number;
+  /** Of the last attempt that failed, until the step succeeds. A worker that died could say nothing. */
+  lastFailure: StepFailure | null;
   /** The run that its result was taken from; null: computed here. */
   reused: { run: string; number: number } | null;
 }
@@ -58,10 +62,10 @@ const stored = sql`select r.id, p.name as pipeline, r.number, r.status, r.stage,
     (select jsonb_build_object('run', o.id, 'number', o.number, 'from', r.rerun_from) from run o where o.id = r.rerun_of)
       as "rerunOf",
     (select coalesce(jsonb_agg(jsonb_build_object('name', s.node, 'status', s.status, 'startedAt', s.started_at,
-        'finishedAt', s.finished_at, 'summary', s.summary, 'reused',
+        'finishedAt', s.finished_at, 'summary', s.summary, 'attempts', s.attempt, 'lastFailure', s.failure, 'reused',
         (select jsonb_build_object('run', o.id, 'number', o.number) from run o where o.id = s.reused))
         order by s.started_at), '[]')
-      from (select distinct on (node) node, status, started_at, finished_at, summary, reused from step
+      from (select distinct on (node) node, status, started_at, finished_at, summary, attempt, failure, reused from step
         where run = r.id order by node, started_at desc) s) as begun
   from run r join pipeline p on p.id = r.pipeline`;
 
@@ -72,7 +76,7 @@ export async function runView(tx: Tx, project: string, id: string): Promise<RunV
   return toView(found);
 }
 
-/** Runs, the latest first. @throws Failure `InvalidRequest` for a foreign cursor */
+/** Runs, the latest first. @throws Failure `InvalidRequest` for a foreign cursor, `NotFound` for an unknown pipeline */
 export async function listRuns(
   tx: Tx,
   request: { project: string; pipeline?: string; status?: RunStatus; page: PageRequest },
@@ -87,6 +91,8 @@ export async function listRuns(
     sql`${stored} where ${sql.join(where, sql` and `)}
       order by r.opened_at desc, r.id desc limit ${request.page.limit + 1}`,
   );
+  if (found.length === 0 && request.pipeline !== undefined)
+    await requirePipeline(tx, request.project, request.pipeline);
   return toPage(found, request.page, (run) => [run.startedAt, run.id], toView);
 }
 
@@ -95,6 +101,12 @@ export interface LiveRow {
   project: string;
   workflowId: string;
   openedAt: string;
+}
+
+// a list that is empty for a misspelt name would say that all is well
+async function requirePipeline(tx: Tx, project: string, name: string): Promise<void> {
+  const known = await row(tx, sql`select 1 from pipeline where project = ${project} and name = ${name}`);
+  if (known === null) throw new Failure('NotFound', `there is no pipeline ${name}`);
 }
 
 /** Runs that must have an open workflow. One whose start is still in the outbox is left out. */
@@ -144,15 +156,22 @@ function stepsInOrder({ plan, begun, status, finishedAt }: StoredRun): RunStep[]
   const planned = plan.map(({ name, skipReason }): RunStep => {
     const step = seen.get(name);
     seen.delete(name);
-    if (step !== undefined) return { ...step, startedAt: iso(step.startedAt), finishedAt: iso(step.finishedAt) };
-    const never = { name, startedAt: null, finishedAt: null, reused: null };
+    if (step !== undefined) return begunStep(step);
+    const never = { name, startedAt: null, finishedAt: null, attempts: 0, lastFailure: null, reused: null };
     if (skipReason !== null) return { ...never, status: 'skipped', summary: skipReason };
     if (finishedAt === null) return { ...never, status: 'pending', summary: null };
     return { ...never, status: status === 'cancelled' ? 'cancelled' : 'skipped', summary: 'the run ended before it' };
   });
-  const unplanned = [...seen.values()];
-  return [
-    ...planned,
-    ...unplanned.map((step) => ({ ...step, startedAt: iso(step.startedAt), finishedAt: iso(step.finishedAt) })),
-  ];
+  return [...planned, ...[...seen.values()].map(begunStep)];
+}
+
+function begunStep(step: RunStep): RunStep {
+  const { lastFailure } = step;
+  return {
+    ...step,
+    startedAt: iso(step.startedAt),
+    finishedAt: iso(step.finishedAt),
+    // rows of older software have no time
+    lastFailure: lastFailure && { ...lastFailure, at: iso(lastFailure.at ?? null) },
+  };
 }

@@ -38,9 +38,11 @@ export async function beginStep(
         select ${step.workflowId}, ${step.workflowRunId}, ${step.activityId}, id, ${step.node}, ${step.worker},
           ${step.attempt}::int, 'running', clock_timestamp() from held
         on conflict (workflow_id, workflow_run_id, activity_id) do update
-          set fence = step.fence + 1, worker = excluded.worker, attempt = excluded.attempt,
+          set fence = step.fence + 1, worker = excluded.worker,
+            attempt = greatest(step.attempt + 1, excluded.attempt),
             status = case when step.status = 'succeeded' then step.status else 'running' end,
             failed_attempts = case when step.status = 'failed' then '{}' else step.failed_attempts end,
+            summary = case when step.status = 'failed' then '' else step.summary end,
             reused = case when step.status = 'succeeded' then step.reused end,
             finished_at = case when step.status = 'succeeded' then step.finished_at end
         returning run, fence, status, result, failed_attempts
@@ -86,7 +88,7 @@ export async function finishStep(
 }
 
 /**
- * Notes a failed attempt. `final`: there will be no other, the step has failed.
+ * Notes a failed attempt. `final`: there will be no other, the step has failed, and its summary says why.
  * @throws Failure `Superseded` when a later attempt has taken over
  */
 export async function failStep(
@@ -101,9 +103,10 @@ export async function failStep(
     final: boolean;
   },
 ): Promise<void> {
-  const ending = step.final ? sql`, status = 'failed', finished_at = clock_timestamp()` : sql``;
+  const ending = sql`, status = 'failed', summary = ${step.failure.detail}, finished_at = clock_timestamp()`;
+  const dated = sql`jsonb_set(${json(step.failure)}, '{at}', to_jsonb(clock_timestamp()))`;
   const written = await writeStep(tx, step, {
-    set: sql`failure = ${json(step.failure)}, failed_attempts = ${json(step.failed)}${ending}`,
+    set: sql`failure = ${dated}, failed_attempts = ${json(step.failed)}${step.final ? ending : sql``}`,
     event: step.final ? 'step.failed' : 'step.retrying',
     data: step.failure,
   });

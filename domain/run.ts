@@ -52,6 +52,12 @@ export interface RunFailure {
   step: string | null;
 }
 
+/** Of one attempt at a step. */
+export interface StepFailure extends Omit<RunFailure, 'step'> {
+  /** Null where software that did not note it wrote the failure. */
+  at: string | null;
+}
+
 export const triggerKinds = ['manual', 'rows', 'schedule', 'cli'] as const;
 export type TriggerKind = (typeof triggerKinds)[number];
 

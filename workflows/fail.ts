@@ -2,6 +2,10 @@
 import { ActivityFailure, ApplicationFailure, ChildWorkflowFailure } from '@temporalio/workflow';
 import { failureCode, type FailureName, failures, isFailureName } from '../domain/failures.js';
 import type { RunFailure } from '../domain/run.js';
+import { NodeFailure } from './plan.js';
+
+/** What a node of the plan threw. */
+const thrown = (error: unknown): unknown => (error instanceof NodeFailure ? error.cause : error);
 
 function rootCause(error: unknown): unknown {
   let cause = error;
@@ -11,7 +15,8 @@ function rootCause(error: unknown): unknown {
 }
 
 /** The catalogue's name of what went wrong, and what it said. */
-export function namedFailure(error: unknown): { name: FailureName; detail: string } {
+export function namedFailure(failed: unknown): { name: FailureName; detail: string } {
+  const error = thrown(failed);
   const cause = rootCause(error);
   if (cause instanceof ApplicationFailure && isFailureName(cause.type)) {
     return { name: cause.type, detail: cause.message };
@@ -21,13 +26,16 @@ export function namedFailure(error: unknown): { name: FailureName; detail: strin
   return { name: 'Internal', detail: error instanceof Error ? error.message : String(error) };
 }
 
-/** As the run's row and the API tell it. */
-export function runFailure(error: unknown, step: string | null): RunFailure {
-  const { name, detail } = namedFailure(error);
+/** As the run's row and the API tell it. `stage` where no node of the plan failed. */
+export function runFailure(error: unknown, stage: string | null): RunFailure {
+  const { name, detail: said } = namedFailure(error);
+  const detail = name === 'Internal' ? failures.Internal.title : said;
+  const failure = { type: failureCode(name), title: failures[name].title };
+  if (!(error instanceof NodeFailure)) return { ...failure, detail, step: stage };
+  const { node: step, candidates } = error;
   return {
-    type: failureCode(name),
-    title: failures[name].title,
-    detail: name === 'Internal' ? failures.Internal.title : detail,
+    ...failure,
+    detail: candidates === 0 ? detail : `all ${candidates} candidates failed; ${step}: ${detail}`,
     step,
   };
 }

@@ -1,6 +1,6 @@
 // Executes a plan: each node as soon as the nodes before it are done. Knows nothing of what the nodes do.
 // A node's result may end the plan (a verdict that did not pass) or send it back to an earlier node (`again`).
-import { CancellationScope } from '@temporalio/workflow';
+import { CancellationScope, isCancellation } from '@temporalio/workflow';
 import type { Json } from '../domain/json.js';
 import type { Plan, PlanNode } from '../domain/plan.js';
 import { orderPlan } from '../domain/plan-run.js';
@@ -14,6 +14,21 @@ export interface PlanHost {
   note(node: PlanNode, state: 'running' | 'succeeded' | 'skipped' | 'failed', summary: string): void;
   /** Whether this error may cost a candidate only. Cancellation may not. */
   droppable(error: unknown): boolean;
+  /** What an error says, in one line. */
+  reason(error: unknown): string;
+}
+
+/** What a node threw, and which node: several may be under way. A cancellation is thrown as it is. */
+export class NodeFailure extends Error {
+  readonly node: string;
+  /** Candidates that failed, where all of them did; 0 otherwise. */
+  readonly candidates: number;
+
+  constructor(node: string, cause: unknown, candidates = 0) {
+    super(`${node} failed`, { cause });
+    this.node = node;
+    this.candidates = candidates;
+  }
 }
 
 export interface PlanOutcome {
@@ -25,11 +40,15 @@ export interface PlanOutcome {
 interface Progress {
   done: Map<string, StepResult | null>;
   rounds: Map<string, number>;
-  dropped: Map<number, unknown>;
+  /** By candidate. */
+  dropped: Map<number, NodeFailure>;
   ended: Verdict | null;
 }
 
-/** Runs `plan` to its end. Throws what a node throws, after the nodes beside it were cancelled. */
+/**
+ * Runs `plan` to its end.
+ * @throws NodeFailure, or the cancellation, after the nodes beside it were cancelled
+ */
 export async function executePlan(plan: Plan, host: PlanHost): Promise<PlanOutcome> {
   const nodes = orderPlan(plan);
   const progress: Progress = { done: new Map(), rounds: new Map(), dropped: new Map(), ended: null };
@@ -83,15 +102,23 @@ async function settle(plan: Plan, node: PlanNode, host: PlanHost, progress: Prog
     host.note(node, 'succeeded', result.summary);
     follow(plan, result, progress);
   } catch (error) {
-    host.note(node, 'failed', error instanceof Error ? error.message : String(error));
-    if (node.onFailure !== 'drop-candidate' || !host.droppable(error)) throw error;
-    progress.dropped.set(node.candidate, error);
+    host.note(node, 'failed', host.reason(error));
+    if (isCancellation(error)) throw error;
+    const failure = new NodeFailure(node.name, error);
+    if (node.onFailure !== 'drop-candidate' || !host.droppable(error)) throw failure;
+    progress.dropped.set(node.candidate, failure);
     progress.done.set(node.name, null);
-    const candidates = new Set(
-      plan.filter((other) => other.onFailure === 'drop-candidate').map((other) => other.candidate),
-    );
-    if (progress.dropped.size === candidates.size) throw error;
+    refuseNone(plan, progress);
   }
+}
+
+/** The first candidate's failure speaks for all, with its own step: the others stand in their steps. */
+function refuseNone(plan: Plan, { dropped }: Progress): void {
+  const droppable = plan.filter(({ onFailure }) => onFailure === 'drop-candidate');
+  const candidates = new Set(droppable.map(({ candidate }) => candidate));
+  if (dropped.size < candidates.size) return;
+  const [, first] = [...dropped].sort(([one], [other]) => one - other)[0]!;
+  throw new NodeFailure(first.node, first.cause, candidates.size);
 }
 
 /** A node gets what it names in `after`, and no more: results are digests, but they add up in the history. */

@@ -69,7 +69,8 @@ function host(state: RunState, run: BeginRunResult): PlanHost {
   return {
     execute: (node, inputs, round) => executeNode(state, run, node, inputs, round),
     note: (node, status, summary) => state.stages.set(node.name, status, summary),
-    droppable: (error) => !isCancellation(error) && failures[namedFailure(error).name].family === 'request',
+    droppable: (error) => failures[namedFailure(error).name].family === 'request',
+    reason: (error) => (isCancellation(error) ? 'cancelled' : namedFailure(error).detail),
   };
 }
 

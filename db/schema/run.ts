@@ -123,6 +123,7 @@ export const step = pgTable(
     /** Raised by each attempt: only the last one may write. */
     fence: integer('fence').notNull().default(1),
     worker: text('worker').notNull(),
+    /** How often it was begun, as far as we or Temporal know: Temporal counts anew after a requeue. */
     attempt: integer('attempt').notNull(),
     status: text('status').$type<StepStatus>().notNull(),
     result: jsonb('result').$type<Json>(),
@@ -130,6 +131,7 @@ export const step = pgTable(
     progress: jsonb('progress').$type<Json>(),
     checkpoint: text('checkpoint').references(() => artifact.digest),
     checkpointStep: integer('checkpoint_step'),
+    /** Of the last failed attempt, with its time; null again once the step has succeeded. */
     failure: jsonb('failure').$type<Json>(),
     /** Failed attempts so far by the name of the failure: each name has a budget of its own. */
     failedAttempts: jsonb('failed_attempts').$type<Record<string, number>>().notNull().default({}),

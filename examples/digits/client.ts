@@ -12,6 +12,8 @@ export interface RunView {
     startedAt: string | null;
     finishedAt: string | null;
     summary: string | null;
+    attempts: number;
+    lastFailure: { type: string; title: string; detail: string; at: string | null } | null;
   }[];
   metrics: Record<string, number>;
   verdict: { passed: boolean; reasons: string[] } | null;

@@ -78,6 +78,8 @@ describe('GET /runs', () => {
     };
     expect((await ids('pipeline=two')).names).toEqual(['two']);
     expect((await ids('status=failed')).names).toEqual([]);
+    expect((await ids('pipeline=four')).names).toEqual([]);
+    expect(await codeOf(await api.get('/api/v1/runs?pipeline=nope'))).toBe('404 not-found');
     const first = await ids('limit=1');
     expect(first.names).toEqual(['two']);
     expect((await ids(`limit=1&cursor=${first.cursor ?? ''}`)).names).toEqual(['one']);

@@ -2,7 +2,7 @@ import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { inTransaction } from '../../db/client.js';
 import { eventsAfter } from '../../db/event.js';
-import { closeRun } from '../../db/run.js';
+import { closeRun, runView, setRunPlan } from '../../db/run.js';
 import { beginStep, failStep, fenceHolds, finishStep, setStepProgress, stepCheckpoint } from '../../db/step.js';
 import { testDatabase, type TestDatabase } from '../support/database.js';
 import { ask, count, failureOf, makeArtifact, makeRun } from './facts.js';
@@ -65,6 +65,33 @@ describe('steps', () => {
     expect(second.failed).toEqual({ Unavailable: 1 });
     await fail(second.fence, { ...second.failed, Internal: 5 }, true);
     expect((await step.begin(1)).failed).toEqual({});
+  });
+
+  it('show their attempts and the last failure while they are tried again', async () => {
+    const step = await aStep();
+    await setRunPlan(base.db, step.run, [{ name: 'train', skipReason: null }]);
+    const shown = async () => (await runView(base.db, 'default', step.run)).steps[0];
+    expect(await shown()).toMatchObject({ attempts: 0, lastFailure: null });
+    const failure = { type: 'child-died', title: 'A child died', detail: 'by SIGKILL' };
+    const { fence } = await step.begin(1);
+    await failStep(base.db, { ...step.key, fence, failure, failed: { ChildDied: 1 }, final: false });
+    const waits = await shown();
+    expect(waits).toMatchObject({ status: 'running', attempts: 1, summary: '', lastFailure: failure });
+    expect(Date.now() - Date.parse(waits!.lastFailure!.at!)).toBeLessThan(60_000);
+    // counted anew by Temporal, not by us
+    const second = await step.begin(1);
+    expect(await shown()).toMatchObject({ status: 'running', attempts: 2, lastFailure: failure });
+    await step.finish(second.fence, 1);
+    expect(await shown()).toMatchObject({ status: 'succeeded', attempts: 2, summary: 'done', lastFailure: null });
+  });
+
+  it('that failed for good say why in their summary', async () => {
+    const step = await aStep();
+    const failure = { type: 'training-diverged', title: 't', detail: 'the loss is NaN' };
+    const { fence } = await step.begin(3);
+    await failStep(base.db, { ...step.key, fence, failure, failed: {}, final: true });
+    const [shown] = (await runView(base.db, 'default', step.run)).steps;
+    expect(shown).toMatchObject({ status: 'failed', attempts: 3, summary: 'the loss is NaN', lastFailure: failure });
   });
 
   it('take the same finish twice, when its answer was lost, and write one event', async () => {

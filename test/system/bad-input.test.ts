@@ -108,6 +108,30 @@ describe.concurrent('a run fails, and leaves nothing', { timeout: 120_000 }, () 
     expect(run.failure?.detail).toContain('10 of 100');
   });
 
+  test('candidates that all fail: one of them is named with its own words, and each says why', async () => {
+    const diverging = (seed: number) => ({
+      type: 'linear',
+      params: { epochs: 50, batch: 4, optimiser: 'sgd', learningRate: 10, schedule: 'constant' },
+      seed,
+    });
+    const dataset = { name: 'all-fail', key: 'id', label: 'x', task: 'regression' };
+    const gate = { metric: 'rmse', max: 100 };
+    const cnn = { type: 'cnn', params: { height: 5, width: 5 } };
+    const document = pipeline('all-fail', { dataset, gate, trainer: [cnn, diverging(1), diverging(2)] });
+    await post(system, document, rows(60));
+    const run = await ended(system, await open(system, 'all-fail'));
+    expect(run).toMatchObject({ status: 'failed', failure: { type: 'features-unfit', step: 'train-1' } });
+    expect(run.failure?.detail).toMatch(/^all 3 candidates failed; train-1: trainer\.params: channels 1 × height 5/);
+    const failed = run.steps.filter(({ status }) => status === 'failed');
+    expect(failed.map(({ name, lastFailure }) => [name, lastFailure?.type])).toEqual([
+      ['train-1', 'features-unfit'],
+      ['train-2', 'training-diverged'],
+      ['train-3', 'training-diverged'],
+    ]);
+    expect(failed[1]).toMatchObject({ attempts: 1, summary: expect.stringMatching(/loss|parameter/) });
+    expect(failed.every(({ summary, lastFailure }) => summary === lastFailure?.detail)).toBe(true);
+  });
+
   test('too few rows for what is expected', async () => {
     const document = pipeline('too-few', { expectations: [{ rows: { min: 100 } }] });
     await expectFailure(system, document, rows(40), { type: 'expectation-failed', step: 'validate' });
