@@ -1,6 +1,7 @@
 // Pipelines: a document and its versions, the pause, and what the loop may hold.
 import { sql } from 'drizzle-orm';
 import type { Digest } from '../domain/artifact.js';
+import { type StoredDocument, todaysDocument } from '../domain/document-stored.js';
 import { Failure, type FieldFault } from '../domain/failures.js';
 import { workflowIds } from '../domain/ids.js';
 import { canonicalJson, type Json } from '../domain/json.js';
@@ -68,12 +69,16 @@ async function saveOnce(tx: Tx, save: SavePipeline): Promise<SavedPipeline> {
     return { name, version: 1, outcome: 'created', workflowId };
   }
   const before = await lockPipeline(tx, project, name);
-  const present = await mustRow<{ digest: Digest; document: PipelineDocument }>(
-    tx,
-    sql`select digest, document from pipeline_version where pipeline = ${before.id} and version = ${before.version}`,
+  const present = todaysDocument(
+    await mustRow<StoredDocument>(
+      tx,
+      sql`select document, source from pipeline_version where pipeline = ${before.id} and version = ${before.version}`,
+    ),
   );
-  if (present.digest === save.digest) return { name, version: before.version, outcome: 'same', workflowId };
-  await refuseNewSplit(tx, before.model, present.document, document);
+  // not by the digests: older software may have stored one of fewer fields
+  const same = canonicalJson(present) === canonicalJson(document);
+  if (same) return { name, version: before.version, outcome: 'same', workflowId };
+  await refuseNewSplit(tx, before.model, present, document);
   const version = before.version + 1;
   await insertVersion(tx, before.id, version, save);
   await rows(
@@ -292,9 +297,9 @@ export async function noteDue(tx: Tx, project: string, name: string, due: string
 
 /** What the loop of a pipeline starts from. @throws Failure `NotFound` */
 export async function loopFacts(tx: Tx, project: string, name: string): Promise<LoopFacts> {
-  const found = await row<LoopFacts & { live: string | null }>(
+  const found = await row<Omit<LoopFacts, 'triggers'> & StoredDocument & { live: string | null }>(
     tx,
-    sql`select p.project, p.name as pipeline, p.version, p.paused, v.document -> 'triggers' as triggers,
+    sql`select p.project, p.name as pipeline, p.version, p.paused, v.document, v.source,
         p.last_run as "lastNumber", p.due_at as "dueAt", d.accepted_rows::float8 as "acceptedRows",
         p.accepted_rows_at_last_run::float8 as "acceptedRowsAtLastRun",
         (select id from run r where r.pipeline = p.id and r.status in ('running', 'waiting')) as live,
@@ -306,9 +311,10 @@ export async function loopFacts(tx: Tx, project: string, name: string): Promise<
       where p.project = ${project} and p.name = ${name}`,
   );
   if (found === null) throw new Failure('NotFound', `there is no pipeline ${name}`);
-  const { live, ...facts } = found;
+  const { live, document, source, ...facts } = found;
   return {
     ...facts,
+    triggers: todaysDocument({ document, source }).triggers,
     liveRun: live === null ? null : { id: live },
     dueAt: iso(facts.dueAt),
     lastOpenedAt: iso(facts.lastOpenedAt),

@@ -2,6 +2,7 @@
 // the new run, with its artifacts, when the run is opened.
 import { sql } from 'drizzle-orm';
 import type { Digest } from '../domain/artifact.js';
+import { type StoredDocument, todaysDocument } from '../domain/document-stored.js';
 import { Failure } from '../domain/failures.js';
 import { canonicalJson, type Json } from '../domain/json.js';
 import type { PipelineDocument } from '../domain/pipeline.js';
@@ -83,18 +84,18 @@ async function sourceOf(tx: Tx, project: string, run: string): Promise<Source> {
       where r.project = ${project} and r.id = ${run}`,
   );
   if (found === null) throw new Failure('NotFound', `there is no run ${run}`);
-  return found;
+  return { ...found, document: todaysDocument(found) };
 }
 
 // the split is fixed while there is a champion: by an older one, rows of its training would judge it
 async function refuseOtherSplit(tx: Tx, pipeline: string, document: PipelineDocument): Promise<void> {
-  const present = await row<{ split: Json }>(
+  const present = await row<StoredDocument>(
     tx,
-    sql`select v.document -> 'split' as split from pipeline p
+    sql`select v.document, v.source from pipeline p
       join pipeline_version v on v.pipeline = p.id and v.version = p.version
       join alias a on a.model = p.model and a.name = 'champion' where p.id = ${pipeline}`,
   );
-  if (present === null || canonicalJson(present.split) === canonicalJson(document.split)) return;
+  if (present === null || canonicalJson(todaysDocument(present).split) === canonicalJson(document.split)) return;
   throw impossible('its rows were split in another way than those of the champion');
 }
 
@@ -165,6 +166,7 @@ async function takeStep(tx: Tx, taking: Taking, node: PlanNode, done: DoneStep):
   // dropped when the run ends, as whatever steps keep
   const owner = `step:${taking.run}/taken/${node.name}`;
   if (isPureStep(node.activity)) {
+    if (node.activity === 'evaluate' && (await otherChampion(tx, taking.run, done.result))) return false;
     const { project } = taking;
     const key = done.inputsDigest && { project, activity: node.activity, inputsDigest: done.inputsDigest };
     const found = key && (await findResult(tx, key));
@@ -185,6 +187,16 @@ async function takeStep(tx: Tx, taking: Taking, node: PlanNode, done: DoneStep):
       from run where id = ${taking.run}`,
   );
   return true;
+}
+
+/** Whether the verdict compares with another champion than there is now: its release would send it back to be judged. */
+async function otherChampion(tx: Tx, run: string, result: Json): Promise<boolean> {
+  const present = await row<{ version: number }>(
+    tx,
+    sql`select a.version from run r join pipeline p on p.id = r.pipeline
+      join alias a on a.model = p.model and a.name = 'champion' where r.id = ${run}`,
+  );
+  return (present?.version ?? null) !== (result as unknown as EvaluateResult).champion;
 }
 
 const sameDigests = (one: Json, other: Json): boolean =>

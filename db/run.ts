@@ -1,6 +1,7 @@
 // What a run knows of itself and says while it lives (architecture, rule 2). Lock order: pipeline, run, batch, audit.
 import { sql } from 'drizzle-orm';
 import type { Digest } from '../domain/artifact.js';
+import { todaysDocument } from '../domain/document-stored.js';
 import { Failure } from '../domain/failures.js';
 import { canonicalJson, type Json } from '../domain/json.js';
 import type { PipelineDocument } from '../domain/pipeline.js';
@@ -14,7 +15,9 @@ export { openRerun, type OpenRerun, takenSteps } from './run-rerun.js';
 export { listRuns, liveBatches, liveRuns, runView, type LiveRow, type RunStep, type RunView } from './run-view.js';
 
 interface RunSpecification {
+  /** In today's shape, whichever software opened the run. */
   document: PipelineDocument;
+  /** Of the document as it was stored. */
   documentDigest: Digest;
   /** Ids. */
   dataset: string;
@@ -30,18 +33,30 @@ interface RunSpecification {
   until: string | null;
 }
 
+interface StoredSpecification extends RunSpecification {
+  name: string;
+  project: string;
+  number: number;
+  /** As sent by a person, without the run's overrides. */
+  source: Json;
+  overrides: Record<string, Json>;
+}
+
 /** What a run executes, and where it belongs. @throws Failure `NotFound` */
 export async function runSpecification(tx: Tx, run: string): Promise<RunSpecification & { context: RunContext }> {
-  const found = await row<RunSpecification & { name: string; project: string; number: number }>(
+  const found = await row<StoredSpecification>(
     tx,
     sql`select p.name, r.project, r.number, r.specification as document, r.specification_digest as "documentDigest",
         r.dataset, p.model, r.status, r.trigger, r.workflow_id as "workflowId",
-        r.pipeline_version as "pipelineVersion", r.pinned, r.fresh, r.until
-      from run r join pipeline p on p.id = r.pipeline where r.id = ${run}`,
+        r.pipeline_version as "pipelineVersion", r.pinned, r.fresh, r.until, r.overrides, v.source
+      from run r join pipeline p on p.id = r.pipeline
+        join pipeline_version v on v.pipeline = r.pipeline and v.version = r.pipeline_version
+      where r.id = ${run}`,
   );
   if (found === null) throw new Failure('NotFound', `there is no run ${run}`);
-  const { name, project, number, ...rest } = found;
-  return { context: { run, project, pipeline: name, number }, ...rest };
+  const { name, project, number, document, source, overrides, ...rest } = found;
+  const context = { run, project, pipeline: name, number };
+  return { context, ...rest, document: todaysDocument({ document, source, overrides }) };
 }
 
 /**

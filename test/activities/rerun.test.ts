@@ -1,12 +1,14 @@
 import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { collectArtifacts } from '../../db/artifact.js';
+import { inTransaction } from '../../db/client.js';
+import { moveAlias } from '../../db/model.js';
 import { forgetResults } from '../../db/result.js';
 import { closeRun, runView } from '../../db/run.js';
 import type { Digest } from '../../domain/artifact.js';
 import { Failure } from '../../domain/failures.js';
 import type { RunContext } from '../../domain/run.js';
-import { ask, count, failureOf } from '../db/facts.js';
+import { ask, count, failureOf, makeVersion } from '../db/facts.js';
 import { csv, type Executed, openModelWorld } from './model-run.js';
 
 let models: Awaited<ReturnType<typeof openModelWorld>>;
@@ -86,6 +88,22 @@ describe('a run again', () => {
     expect(now).toMatchObject({ metrics: then!.metrics, verdict: then!.verdict, evaluation: then!.evaluation });
     await end(context);
   });
+
+  it('is judged against the champion that there is now, where that is another one', async () => {
+    const { context } = await models.run(await models.pipeline());
+    const { model, version } = await makeVersion(world.db, context.pipeline, 'promoted');
+    await inTransaction(world.db, (tx) =>
+      moveAlias(tx, {
+        ...{ model, alias: 'champion', to: version, expectedFrom: null, decisionId: context.run },
+        ...{ kind: 'promotion', by: 'kim', reason: 'test' },
+      }),
+    );
+    const again = await models.openAgain(context, { from: 'register' });
+    expect(await taken(again)).toContain('package');
+    expect(await taken(again)).not.toContain('evaluate');
+    expect(await runView(world.db, 'default', again.run)).toMatchObject({ metrics: {}, verdict: null });
+    await end(again);
+  }, 60_000);
 
   it('does not count rows as read that it does not read', async () => {
     const [before] = await ask(

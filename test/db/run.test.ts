@@ -94,6 +94,18 @@ describe('openRun', () => {
     expect(context).toEqual({ run: run.id, project: 'default', pipeline: name, number: 1 });
   });
 
+  it('gives a document that older software stored the fields that were added since', async () => {
+    const { name } = await makePipeline(base.db);
+    const run = await open(name, 'a', { overrides: { 'trainer.params.epochs': 20 } });
+    const { document } = await runSpecification(base.db, run.id);
+    // the shape of issue 3
+    await base.db.execute(sql`update run set specification = specification #- '{serving}' #- '{gate,checks}'
+      #- '{features,numbers}' #- '{features,tokens}' #- '{trainers,0,params,patience}' where id = ${run.id}`);
+    const [old] = await ask<{ old: object }>(base.db, sql`select specification as old from run where id = ${run.id}`);
+    expect(old!.old).not.toHaveProperty('serving');
+    expect((await runSpecification(base.db, run.id)).document).toEqual(document);
+  });
+
   it('pins the version: a live run keeps it when the pipeline changes', async () => {
     const name = freshName();
     await makePipeline(base.db, name);
