@@ -99,6 +99,12 @@ export const failures = {
   FeaturesUnfit: { family: 'request', retry: 'never', status: 422, title: 'The processed data is not fit to train on' },
   // training and models
   TrainingDiverged: { family: 'request', retry: 'never', status: 422, title: 'The loss is no longer a number' },
+  ModelTooLarge: {
+    family: 'request',
+    retry: 'never',
+    status: 422,
+    title: 'The model does not fit into the memory limit',
+  },
   ModelInvalid: {
     family: 'request',
     retry: 'never',

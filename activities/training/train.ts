@@ -19,7 +19,8 @@ import type { StepInput } from '../../domain/run.js';
 import type { FeaturizeResult, TrainResult } from '../../domain/steps.js';
 import { runtimeVersion } from '../../ml/provider.js';
 import { mismatch, readCheckpointHeader } from '../../ml/trainers/checkpoint.js';
-import { trainers } from '../../ml/trainers/index.js';
+import { needsOf, trainers } from '../../ml/trainers/index.js';
+import { requireMemory } from '../../ml/trainers/needs.js';
 import { type ReuseDeps, reusing, seenBy } from '../reuse.js';
 import { currentStep, keeping, type Step } from '../step.js';
 import { columnFacts } from './columns.js';
@@ -67,6 +68,7 @@ async function trainNow(
   spec: TrainSpec,
   where: Placed & { warm: WarmStart['from'] },
 ): Promise<TrainResult> {
+  requireMemory(spec.trainer, needsOf(spec), deps.memoryLimitMb);
   const startedAt = performance.now();
   const { device, note, from } = await startingPoint(deps, spec, where);
   return inScratchFolder(deps.scratch, 'train', async (folder) => {

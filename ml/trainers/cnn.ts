@@ -4,7 +4,15 @@ import { Failure } from '../../domain/failures.js';
 import type { TrainerParams } from '../../domain/trainers.js';
 import type { Var } from '../onnx/autodiff.js';
 import { convolution, maxPool } from '../onnx/convolution.js';
-import { activations, denseDropouts, denseForward, denseInitial, denseLayout, type Stack } from './gradient/dense.js';
+import {
+  activations,
+  denseActivations,
+  denseDropouts,
+  denseForward,
+  denseInitial,
+  denseLayout,
+  type Stack,
+} from './gradient/dense.js';
 import { gradientTrainer } from './gradient/index.js';
 import { type GradientModel, type ParameterTensor, parameterCount } from './gradient/model.js';
 import { drawNormal, randomSource } from './gradient/random.js';
@@ -80,6 +88,12 @@ export const cnnModel: GradientModel = {
   },
 
   dropouts: ({ params }) => denseDropouts(params),
+
+  activations: (shape) =>
+    convolutions(shape).layers.reduce(
+      (sum, { before, size }) => sum + size * before.height * before.width,
+      denseActivations(shape.params),
+    ),
 
   forward: (tape, tensors, x, shape, masks = []) => {
     const { stack } = layoutOf(shape);

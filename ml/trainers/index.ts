@@ -7,6 +7,7 @@ import { linear } from './linear.js';
 import { trees } from '../trees/index.js';
 import { mlp } from './mlp.js';
 import { text } from './text.js';
+import type { Needs } from './needs.js';
 import { firstColumns, seenBy } from './tokens.js';
 import type { FitHooks, FitResult, Rows, Start, TrainData, Trainer } from './trainer.js';
 
@@ -21,6 +22,15 @@ function checkData(spec: TrainSpec, { train, validation }: TrainData): void {
   if (train.rows !== spec.rows) throw new Failure('ArtifactCorrupt', `${train.rows} rows, expected ${spec.rows}`);
 }
 
+/** The spec as its trainer sees it: ids of n-grams are columns for one trainer alone. */
+function seenSpec(spec: TrainSpec): TrainSpec {
+  const { tokens, ...bare } = spec;
+  return { ...bare, ...seenBy(spec.trainer, spec.width, tokens) };
+}
+
+/** What training as `spec` says takes at the least. */
+export const needsOf = (spec: TrainSpec): Needs => trainers[spec.trainer].needs(seenSpec(spec));
+
 /** Trains as `spec` says (`Trainer.fit`), and calibrates at the end. Without hooks it runs to the end in silence. */
 export async function fit(
   spec: TrainSpec,
@@ -31,8 +41,7 @@ export async function fit(
   checkData(spec, data);
   const { started = () => undefined, after = () => Promise.resolve(true) } = hooks;
   const trainer = trainers[spec.trainer];
-  const { tokens, ...bare } = spec;
-  const seen = { ...bare, ...seenBy(spec.trainer, spec.width, tokens) };
+  const seen = seenSpec(spec);
   const part = (rows: Rows) => firstColumns(rows, seen.width);
   const parts = { train: part(data.train), validation: data.validation && part(data.validation) };
   const result = await trainer.fit(seen, parts, start, { started, after });

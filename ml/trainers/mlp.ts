@@ -1,5 +1,12 @@
 // A multi-layer perceptron: dense layers from the features to the outputs.
-import { denseDropouts, denseForward, denseInitial, denseLayout, type Stack } from './gradient/dense.js';
+import {
+  denseActivations,
+  denseDropouts,
+  denseForward,
+  denseInitial,
+  denseLayout,
+  type Stack,
+} from './gradient/dense.js';
 import { gradientTrainer } from './gradient/index.js';
 import { type GradientModel, parameterCount } from './gradient/model.js';
 import { randomSource } from './gradient/random.js';
@@ -15,6 +22,7 @@ export const mlpModel: GradientModel = {
     return p;
   },
   dropouts: ({ params }) => denseDropouts(params),
+  activations: ({ params }) => denseActivations(params),
   forward: (tape, tensors, x, shape, masks = []) => denseForward(tape, tensors, x, { stack: stackOf(shape), masks }),
 };
 

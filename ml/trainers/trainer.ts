@@ -4,6 +4,7 @@ import type { Task } from '../../domain/dataset.js';
 import type { Progress, Snapshot, TokenFacts, TrainerType, TrainSpec } from '../../domain/model.js';
 import type { TrainerParameter, TrainerParams } from '../../domain/trainers.js';
 import type { Graph } from '../onnx/graph.js';
+import type { Needs } from './needs.js';
 
 /** What graphs depend on: sizes and parameters, not data. */
 export interface Shape {
@@ -65,6 +66,8 @@ export interface Trainer {
    * CheckpointMismatch (a state of another size).
    */
   fit(spec: TrainSpec, data: TrainData, start: Start, hooks: FitHooks): Promise<FitResult>;
+  /** The least that `fit` takes. Throws FeaturesUnfit where the rows are none for this trainer. */
+  needs(spec: TrainSpec): Needs;
   /** Names and dimensions of what is learnt: a state with equal ones can be begun with. Absent: none can. */
   sizes?(shape: Shape): string;
   /**

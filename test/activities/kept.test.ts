@@ -127,6 +127,14 @@ describe('a training that ends early', () => {
     expect(again.results.train['resumedFromStep']).toBe(0);
   }, 60_000);
 
+  it('far too large for its memory limit is refused before anything is forked', async () => {
+    const trainer = { type: 'mlp', params: { hidden: [8192, 8192, 8192], epochs: 1 }, seed: 7 };
+    const context = await models.open(await models.pipeline({ trainer }));
+    const forked = models.children.length;
+    expect(await failureOf(models.execute(context))).toBe('ModelTooLarge');
+    expect(models.children).toHaveLength(forked);
+  }, 60_000);
+
   it('above its memory limit', async () => {
     const name = await models.pipeline(long);
     const context = await models.open(name);

@@ -51,6 +51,10 @@ export function denseInitial(stack: Stack, p: Float32Array, next: () => number):
   }
 }
 
+/** Of one row: what every hidden layer gives. */
+export const denseActivations = (params: TrainerParams): number =>
+  hiddenSizes(params).reduce((sum, size) => sum + size, 0);
+
 export function denseDropouts(params: TrainerParams): Dropout[] {
   const rate = Number(params['dropout']);
   return rate > 0 ? hiddenSizes(params).map((width) => ({ width, rate })) : [];

@@ -6,6 +6,7 @@ import { Tape } from '../../onnx/autodiff.js';
 import type { Graph } from '../../onnx/graph.js';
 import type { Shape, Trainer } from '../trainer.js';
 import { fitGradient } from './fit.js';
+import { gradientNeeds } from './memory.js';
 import type { GradientModel } from './model.js';
 import { parameterCount } from './model.js';
 import { learntParameters, stateOf } from './state.js';
@@ -29,6 +30,7 @@ function emitTensors(graph: Graph, model: GradientModel, p: Float32Array, shape:
 export function gradientTrainer(type: TrainerType, version: string, model: GradientModel): Trainer {
   return {
     ...{ type, version, parameters: trainerParameters[type] },
+    needs: (spec) => gradientNeeds(model, spec),
     fit: (spec, data, start, hooks) => fitGradient(model, spec, data, { start, hooks }),
     sizes: (shape) => JSON.stringify(model.layout(shape).map(({ name, dims }) => [name, dims])),
     emit: (graph, x, snapshot, shape) => {

@@ -20,6 +20,8 @@ export interface GradientModel {
   /** Initial flat parameter vector, a function of shape and seed. */
   initial(shape: Shape, seed: number): Float32Array;
   dropouts?(shape: Shape): Dropout[];
+  /** Numbers that the layers give for one row and the gradients need again, at the least. Absent: hardly any. */
+  activations?(shape: Shape): number;
   /**
    * Emits x [B, width] to logits or standardised values [B, outputs], for training and for the served file alike.
    * `masks`: names of the dropout masks [B, width of each], while training only.
