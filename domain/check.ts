@@ -54,14 +54,20 @@ export interface CheckReport {
   parts: CheckPart[];
 }
 
-/** Parts told one by one; the rest is counted. */
-const toldParts = 50;
+/** Parts told one by one, the worst first; all are counted in the reason. A value may be a long text. */
+const toldParts = 10;
+const toldLetters = 60;
 
 type Judged = Pick<CheckReport, 'passed' | 'measured' | 'reason' | 'parts'>;
 
 const short = (value: number): string => String(Number(value.toPrecision(4)));
 const count = (n: number, one: string): string => `${n} ${one}${n === 1 ? '' : 's'}`;
-const valueOf = (value: string): string => (value === '' ? '(missing)' : value);
+
+function valueOf(value: string): string {
+  const letters = [...value.slice(0, 4 * toldLetters)];
+  if (letters.length > toldLetters) return `${letters.slice(0, toldLetters).join('')}…`;
+  return value === '' ? '(missing)' : value;
+}
 
 export function wordsOf(change: Change): string {
   switch (change.kind) {

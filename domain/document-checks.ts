@@ -1,9 +1,11 @@
 // `gate.checks` of a pipeline document (docs/pipeline.md): a list, each item with one kind of check and perhaps a name.
 import { parseBytes, sizeUnits } from './bytes.js';
 import type { Change, Check, CheckDemand, CheckKind } from './check.js';
+import type { ColumnType } from './dataset.js';
 import type { FieldFault } from './failures.js';
 import * as f from './fields.js';
 import { nearestWord } from './nearest.js';
+import { changeFault } from './perturbation.js';
 import { classificationMetrics, type MetricName, regressionMetrics } from './pipeline.js';
 
 type Demand<K extends CheckKind> = Extract<CheckDemand, { kind: K }>;
@@ -175,12 +177,20 @@ interface Around {
   task: 'classification' | 'regression' | undefined;
   key: string | undefined;
   label: string | undefined;
+  /** As far as the document states them. */
+  types: Partial<Record<string, ColumnType>>;
 }
 
-/** What depends on other fields of the document: the task's metrics, and columns that are no feature. */
+/** What was found where a change means nothing for the column's type, such as a word set for a number. */
+export function changeFaults(check: Extract<CheckDemand, { kind: 'invariance' }>, type: ColumnType): string[] {
+  const faults = (check.changes ?? []).map((change) => changeFault(change, type));
+  return faults.flatMap((fault) => (fault === null ? [] : [`a change without meaning (${fault})`]));
+}
+
+/** What depends on other fields of the document: the task's metrics, columns that are no feature, their types. */
 export function checkFaults(
   checks: (ReadCheck | undefined)[],
-  { task, key, label }: Around,
+  { task, key, label, types }: Around,
   faults: FieldFault[],
 ): void {
   for (const [index, one] of checks.entries()) {
@@ -201,6 +211,12 @@ export function checkFaults(
         found,
         allowed: one.kind === 'slice' ? 'a column that rows share' : 'a feature column',
       });
+    }
+    const type = Object.hasOwn(types, one.column) ? types[one.column] : undefined;
+    if (one.kind !== 'invariance' || type === undefined) continue;
+    for (const fault of changeFaults(one, type)) {
+      const allowed = `changes of a ${type}, as features.types says of ${one.column}`;
+      f.addFault(faults, `${path}.changes`, { found: fault, allowed });
     }
   }
 }

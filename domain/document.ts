@@ -1,6 +1,7 @@
 // A pipeline document from JSON (docs/pipeline.md): all faults at once, or the document with every default filled in.
 // The fields themselves are one table in document-fields.ts; here is what depends on two of them, and a run's overrides.
 import { checkFaults, resolvedChecks, type ReadCheck } from './document-checks.js';
+import type { ColumnType } from './dataset.js';
 import { checkTreatments, type WrittenFeatures } from './document-features.js';
 import { readDocument, type ReadDocument } from './document-fields.js';
 import type { FieldFault } from './failures.js';
@@ -126,9 +127,21 @@ const checkTreated: Check = ({ features, trainers }, faults) => {
   checkTreatments((features ?? {}) as Partial<WrittenFeatures>, types, faults);
 };
 
-const checkChecks: Check = ({ dataset, gate }, faults) => {
+const checkChecks: Check = ({ dataset, gate, features }, faults) => {
   const { task, key, label } = dataset ?? {};
-  checkFaults((gate?.checks ?? []) as (ReadCheck | undefined)[], { task, key, label }, faults);
+  const types = (features?.types ?? {}) as Partial<Record<string, ColumnType>>;
+  checkFaults((gate?.checks ?? []) as (ReadCheck | undefined)[], { task, key, label, types }, faults);
+};
+
+/** The same candidate again would cost a training and change nothing. */
+const checkCandidates: Check = ({ trainers }, faults) => {
+  const written = (trainers ?? []).map((trainer) => (trainer === undefined ? undefined : JSON.stringify(trainer)));
+  for (const [index, one] of written.entries()) {
+    const first = one === undefined ? index : written.indexOf(one);
+    if (first === index) continue;
+    const found = `the same candidate as trainer[${first}]`;
+    addFault(faults, `trainer[${index}]`, { found, allowed: 'each once; they may differ in params, seed or pool' });
+  }
 };
 
 const checks: Check[] = [
@@ -141,6 +154,7 @@ const checks: Check[] = [
   checkStrategy,
   checkServing,
   checkChecks,
+  checkCandidates,
 ];
 
 /** Never throws. Faults come in the order of the table, the ones between fields last; the same input gives the same answer. */

@@ -2,6 +2,7 @@
 import type { Random } from '../stats/prng.js';
 import { drawWithout } from '../stats/prng.js';
 import { type Change, wordsOf } from './check.js';
+import type { ColumnType } from './dataset.js';
 import { datePart } from './dates.js';
 import type { ModelInputs, NumberInput, Signature } from './model.js';
 import { readDate, readNumber } from './signature.js';
@@ -38,15 +39,24 @@ function textChange(change: Change, cell: (row: number) => string, order: readon
   }
 }
 
+/** Why the change means nothing for a column of that type, or null. */
+export function changeFault(change: Change, type: ColumnType): string | null {
+  if (type === 'category' || type === 'text' || change.kind === 'shuffle' || change.kind === 'missing') return null;
+  if (change.kind !== 'set') return `a ${type} has no form "${wordsOf(change)}"`;
+  const read = type === 'date' ? readDate(change.value) : readNumber(change.value);
+  return 'fault' in read ? `${JSON.stringify(change.value)} ${read.fault}` : null;
+}
+
+const isDate = (parts: readonly NumberInput[]): boolean => parts.some(({ part }) => part !== null);
+
 /** The numbers that a written value becomes: one, or the parts of a date. */
-function numbersOf(value: string, parts: readonly NumberInput[]): number[] | string {
-  if (parts.every(({ part }) => part === null)) {
-    const read = readNumber(value);
-    return 'fault' in read ? `${JSON.stringify(value)} ${read.fault}` : parts.map(() => read.value);
-  }
-  const read = readDate(value);
-  if ('fault' in read) return `${JSON.stringify(value)} ${read.fault}`;
-  return parts.map(({ part }) => (Number.isNaN(read.value) || part === null ? NaN : datePart(read.value, part)));
+function numbersOf(value: string, parts: readonly NumberInput[]): number[] {
+  const read = isDate(parts) ? readDate(value) : readNumber(value);
+  if ('fault' in read) return parts.map(() => NaN);
+  return parts.map(({ part }) => {
+    if (part === null) return read.value;
+    return Number.isNaN(read.value) ? NaN : datePart(read.value, part);
+  });
 }
 
 function changeNumbers(
@@ -56,16 +66,11 @@ function changeNumbers(
 ): Changed {
   const places = signature.num.flatMap((input, place) => (input.column === column ? [place] : []));
   const width = signature.num.length;
+  const parts = places.map((place) => signature.num[place]!);
+  const fault = changeFault(change, isDate(parts) ? 'date' : 'number');
+  if (fault !== null) return { fault };
   let set: number[] | null = change.kind === 'missing' ? places.map(() => NaN) : null;
-  if (change.kind === 'set') {
-    const read = numbersOf(
-      change.value,
-      places.map((place) => signature.num[place]!),
-    );
-    if (typeof read === 'string') return { fault: read };
-    set = read;
-  }
-  if (set === null && change.kind !== 'shuffle') return { fault: `a number has no form "${wordsOf(change)}"` };
+  if (change.kind === 'set') set = numbersOf(change.value, parts);
   const num = inputs.num.slice();
   for (let row = 0; row < inputs.rows; row += 1) {
     const from = order[row] ?? row;

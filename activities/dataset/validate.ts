@@ -10,10 +10,12 @@ import type { Schema } from '../../domain/dataset.js';
 import { Failure } from '../../domain/failures.js';
 import type { PipelineDocument } from '../../domain/pipeline.js';
 import type { StepInput } from '../../domain/run.js';
+import { requireFit, unfitChanges, unknownColumns } from '../../domain/schema-fit.js';
 import type { ExtractResult, ProfileResult, ValidateResult } from '../../domain/steps.js';
 import { currentStep } from '../step.js';
 import { columnsOf, type DatasetDeps, inScratch, parquet, putSelect, resultOf, writeFacts } from './deps.js';
 import type { RawWatermark } from './extract.js';
+import { statedTypes } from './infer.js';
 import { checkTable, type RowRule, rowRules } from './rules.js';
 import { decideSchema } from './schema.js';
 import { annotatorsOf, labelFacts, loadLabels, requireClasses, writeTyped, writeVersion } from './version.js';
@@ -78,11 +80,19 @@ async function refuseRetyped(session: DuckSession, work: Work, rules: RowRule[])
       `SELECT count(*) FILTER (WHERE ${bad}) AS bad, count(${cell}) AS n FROM ${fresh}`,
     );
     if (share && share.bad > share.n / 2) {
-      throw new Failure('SchemaMismatch', `${reason} in ${n} of ${all?.n} rows: its type has changed`, {
+      throw new Failure('SchemaMismatch', `${reason} in ${n} of ${all?.n} rows: ${whyTyped(document, column)}`, {
         members: { retyped: [column] },
       });
     }
   }
+}
+
+/** Why its values are read as those of another type. */
+function whyTyped(document: PipelineDocument, column: string): string {
+  const { types } = document.features;
+  if (Object.hasOwn(types, column)) return `features.types says ${types[column]}, but its values are none`;
+  if (statedTypes(document).has(column)) return 'expectations bound it as a number, but its values are none';
+  return 'its type has changed';
 }
 
 /** Counts of the most frequent reasons, with keys to look at. */
@@ -216,6 +226,10 @@ export async function validate(deps: DatasetDeps, input: StepInput): Promise<Val
     extracted.missing?.columns,
     extracted.missing?.rows,
   );
+  requireFit([
+    ...unknownColumns(schema, document.features),
+    ...unfitChanges(schema, document.features, document.gate.checks),
+  ]);
   if (newColumns.length > 0 && input.inputs['schema:answer'] !== 'approve') return ask(deps, schema, newColumns);
   const before = await rawBefore(deps, dataset.id);
   return inScratch(deps.config.scratch, (folder) =>

@@ -25,7 +25,7 @@ export interface Subject {
 type Kind<K extends Check['kind']> = Extract<Check, { kind: K }>;
 
 /** Values with so many rows at most are measured although they are not judged. */
-const toldValues = 50;
+const toldValues = 10;
 
 async function measureSlices(
   { column, metric, minRows }: Kind<'slice'>,

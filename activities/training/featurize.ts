@@ -21,6 +21,7 @@ import {
 } from '../../domain/model.js';
 import type { PipelineDocument } from '../../domain/pipeline.js';
 import type { StepInput } from '../../domain/run.js';
+import { requireFit, unknownColumns } from '../../domain/schema-fit.js';
 import { featureColumns, signatureOf } from '../../domain/signature.js';
 import type { FeaturizeResult, LabelResult, SplitResult, ValidateResult } from '../../domain/steps.js';
 import { matrixColumns, tokenFacts } from '../../ml/features/columns.js';
@@ -156,12 +157,11 @@ function checkTreated(schema: Schema, features: PipelineDocument['features']): v
   }
 }
 
-/** Fits, and checks what can be checked before the matrices are made. Throws `NoLabels` and `FeaturesUnfit`. */
+/** Fits, and checks what can be checked before the matrices are made. Throws `NoLabels`, `SchemaMismatch` and `FeaturesUnfit`. */
 async function fit(deps: FeaturizeDeps, place: Place, features: PipelineDocument['features']) {
   const { schema } = place;
-  const known = new Set(schema.columns.map(({ name }) => name));
-  const unknown = (features.include ?? []).filter((name) => !known.has(name) && name !== schema.key);
-  if (unknown.length > 0) throw new Failure('FeaturesUnfit', `the data has no column ${unknown.join(', ')}`);
+  // a run again may have other features than those that `validate` saw
+  requireFit(unknownColumns(schema, features));
   if (featureColumns(schema, features).length === 0)
     throw new Failure('FeaturesUnfit', 'there is no column to learn from');
   return deps.duck.session({ exact: true, signal: currentStep().signal }, async (session) => {

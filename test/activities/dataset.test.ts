@@ -295,6 +295,36 @@ describe('bad data', () => {
     );
   });
 
+  it('lacks columns that the features name: all are told, before anything is computed', async () => {
+    const features = { exclude: ['id', 'aa'], types: { when: 'date', c: 'category' } };
+    await expect(run(csv(50), { features })).rejects.toEqual(
+      failing('SchemaMismatch', /features\.exclude\[1\]: found "aa".*; features\.types\.when: found "when"/),
+    );
+    await expect(run(csv(50), { features: ['b'] })).rejects.toEqual(
+      failing('SchemaMismatch', /features\.include\[0\]/),
+    );
+  });
+
+  it('is of another type than the document states, in words that say so', async () => {
+    await expect(run(csv(50), { features: { types: { c: 'number' } } })).rejects.toEqual(
+      failing('SchemaMismatch', /c is not a number in 50 of 50 rows: features\.types says number/),
+    );
+    await expect(run(csv(50), { expectations: [{ column: 'c', min: 0 }] })).rejects.toEqual(
+      failing('SchemaMismatch', /c is not a number in 50 of 50 rows: expectations bound it/),
+    );
+  });
+
+  it('has types that a change of an invariance check has no form for: said before training', async () => {
+    const changes = { set: ['1', 'red'] };
+    const gate = { metric: 'accuracy', min: 0.5, checks: [{ invariance: { column: 'a', changes } }] };
+    await expect(run(csv(50), { gate })).rejects.toEqual(
+      failing(
+        'SchemaMismatch',
+        /gate\.checks\[0\]\.invariance\.changes: found a change without meaning \("red" must be a number/,
+      ),
+    );
+  });
+
   it('escapes what it shows', async () => {
     const done = await run(csv(60, () => ({ c: '<img src=x onerror=alert(1)>' })));
     const html = (await world.artifacts.readBytes(done.profile.report)).toString('utf8');

@@ -52,12 +52,22 @@ describe('a slice floor', () => {
     expect(judgeCheck(ceiling, slices(['a', 1, 3], ['b', 2.1, 3]))).toMatchObject({ passed: false, measured: 2.1 });
   });
 
-  it('tells at most fifty values, the worst first', () => {
+  it('tells at most ten values, the worst first, and counts all', () => {
     const many = Array.from({ length: 80 }, (_, i): [string, number, number] => [`v${i}`, 0.81 + i / 1000, 30]);
     const { parts, reason } = judgeCheck(floor, slices(...many.reverse()));
-    expect(parts).toHaveLength(50);
+    expect(parts).toHaveLength(10);
     expect(parts[0]?.of).toBe('region = v0');
     expect(reason).toContain('80 values');
+  });
+
+  it('stays readable where the values are texts that no other row has', () => {
+    const texts = Array.from({ length: 50 }, (_, i): [string, number, number] => [`${i} ${'말 '.repeat(500)}`, 1, 1]);
+    const { parts, reason } = judgeCheck(floor, slices(...texts));
+    expect(reason).toContain('no value of region has 30 rows');
+    expect(JSON.stringify(parts).length).toBeLessThan(2_500);
+    const broad = judgeCheck(floor, slices(...texts.map(([text]): [string, number, number] => [text, 0.1, 40])));
+    expect(broad.reason).toContain('50 of 50 values of region beyond the bound');
+    expect(broad.reason.length).toBeLessThan(600);
   });
 });
 

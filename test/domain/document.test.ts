@@ -49,6 +49,27 @@ const bad: [Json, string, string[]][] = [
   [digits({ features: ['px00', 'label'] }), 'features[1]', ['which is the label']],
   [digits({ features: { include: ['a'], exclude: ['a'] } }), 'features.include[0]', ['excluded too']],
   [digits({ features: { exclude: ['a', 'a'] } }), 'features.exclude[1]', ['again']],
+  [
+    digits({ trainer: [{ type: 'linear' }, { type: 'mlp' }, { type: 'linear', params: { epochs: 40 } }] }),
+    'trainer[2]',
+    ['the same candidate as trainer[0]'],
+  ],
+  [
+    digits({
+      features: { types: { px01: 'number' } },
+      gate: { metric: 'accuracy', min: 0.5, checks: [{ invariance: { column: 'px01', changes: { set: ['red'] } } }] },
+    }),
+    'gate.checks[0].invariance.changes',
+    ['"red" must be a number', 'features.types says of px01'],
+  ],
+  [
+    digits({
+      features: { types: { day: 'date' } },
+      gate: { metric: 'accuracy', min: 0.5, checks: [{ invariance: { column: 'day', changes: { case: true } } }] },
+    }),
+    'gate.checks[0].invariance.changes',
+    ['a date has no form', 'features.types says of day'],
+  ],
   [digits({ features: { types: { a: 'numbr' } } }), 'features.types.a', ['did you mean "number"']],
   [digits({ features: { types: { a: 'txt' } } }), 'features.types.a', ['did you mean "text"']],
   [digits({ features: { numbers: { impute: 'medain' } } }), 'features.numbers.impute', ['did you mean "median"']],
@@ -229,7 +250,7 @@ describe('a good document', () => {
 
   it('takes a list of features, candidates, groups and time cuts', () => {
     expect(parsed(digits({ features: ['a', 'b'] })).features.include).toEqual(['a', 'b']);
-    expect(parsed(digits({ trainer: [linear, linear] })).trainers).toHaveLength(2);
+    expect(parsed(digits({ trainer: [linear, { ...linear, seed: 2 }] })).trainers).toHaveLength(2);
     expect(parsed(digits({ split: { by: 'writer' } })).split.by).toEqual({ kind: 'group', column: 'writer' });
     expect(parsed(digits({ split: { by: { time: 'at' } } })).split.by).toEqual({ kind: 'time', column: 'at' });
     expect(parsed(digits({ split: { by: 'id' } })).split.by).toEqual({ kind: 'key' });
@@ -290,7 +311,7 @@ describe('overrides', () => {
   });
 
   it('make what is absent, and reach into lists', () => {
-    const source = digits({ trainer: [linear, linear] });
+    const source = digits({ trainer: [linear, { ...linear, seed: 2 }] });
     expect(applyOverrides(source, { 'trainer[1].params.epochs': 3 })).toMatchObject({
       document: { trainers: [{ params: { epochs: 40 } }, { params: { epochs: 3 } }] },
     });
