@@ -1,7 +1,7 @@
 // Bodies of requests: read up to a limit, decoded strictly, and refused when they hold what no part behind can keep.
 import { createHash } from 'node:crypto';
 import { parse as parseYaml, YAMLError } from 'yaml';
-import { Failure, type FieldFault } from '../domain/failures.js';
+import { Failure } from '../domain/failures.js';
 import type { Json } from '../domain/json.js';
 import { invalid } from './problem.js';
 
@@ -36,9 +36,14 @@ export async function readBytes(request: Request, limit: number): Promise<Buffer
 
 export type BodyKind = 'json' | 'yaml';
 
+/** The type alone, in small letters; '' where none was sent. */
+export function mediaTypeOf(contentType: string | undefined): string {
+  return (contentType ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
+}
+
 /** By content type; a page of another origin can send neither without being asked first (CORS). */
 export function bodyKind(contentType: string | undefined, takesYaml: boolean): BodyKind {
-  const type = (contentType ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
+  const type = mediaTypeOf(contentType);
   if (type === 'application/json' || /^application\/[a-z0-9.-]+\+json$/.test(type)) return 'json';
   if (takesYaml && /^(application|text)\/(x-)?yaml$/.test(type)) return 'yaml';
   const known = takesYaml ? 'application/json or application/yaml' : 'application/json';
@@ -125,18 +130,4 @@ function faultOf(value: unknown, depth: number): string | null {
 
 export function sha256Of(bytes: Uint8Array | string): string {
   return createHash('sha256').update(bytes).digest('hex');
-}
-
-/** zod's issues as faults with paths such as `annotations[3].label`. */
-export function faultsOf(
-  issues: readonly { path: PropertyKey[]; message: string; code?: string; keys?: string[] }[],
-): FieldFault[] {
-  return issues.slice(0, 100).flatMap((issue) => {
-    const path = issue.path.reduce<string>(
-      (text, part) =>
-        typeof part === 'number' ? `${text}[${part}]` : text === '' ? String(part) : `${text}.${String(part)}`,
-      '',
-    );
-    return [{ path, message: issue.message }];
-  });
 }

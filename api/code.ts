@@ -13,6 +13,7 @@ import { type Digest, mediaTypes } from '../domain/artifact.js';
 import { Failure } from '../domain/failures.js';
 import type { Json } from '../domain/json.js';
 import type { PipelineDocument } from '../domain/pipeline.js';
+import { mediaTypeOf } from './body.js';
 import type { ApiDeps } from './deps.js';
 import { endpoint, type ApiRequest, type Endpoint } from './endpoint.js';
 import { once } from './once.js';
@@ -77,7 +78,18 @@ async function unpack(path: string, folder: string): Promise<void> {
   }
 }
 
+/** What is certainly no archive; programs that send one name many types for it, or none. */
+const noArchive = /^(application\/(json|x-yaml|yaml|[a-z0-9.-]+\+json)|multipart\/.*)$/;
+
+function requireArchive(contentType: string | undefined): void {
+  const type = mediaTypeOf(contentType);
+  if (!noArchive.test(type)) return;
+  const allowed = 'application/x-tar, application/gzip or application/octet-stream';
+  throw new Failure('UnsupportedMediaType', `found ${type}; allowed: a tar archive as the body itself, as ${allowed}`);
+}
+
 async function upload(request: ApiRequest, deps: ApiDeps) {
+  requireArchive(request.c.req.header('content-type'));
   return inScratchFolder(join(deps.config.home, 'tmp'), 'code', async (scratch) => {
     const body = join(scratch, 'body');
     const bodyDigest = await receive(request.c.req.raw, body, uploadLimitBytes);

@@ -3,8 +3,9 @@
 import { z } from '@hono/zod-openapi';
 import { Failure, type FailureName } from '../domain/failures.js';
 import { canonicalJson, type Json } from '../domain/json.js';
-import { bodyKind, faultsOf, jsonLimitBytes, parseBody, readBytes, sha256Of, textFault } from './body.js';
+import { bodyKind, jsonLimitBytes, parseBody, readBytes, sha256Of, textFault } from './body.js';
 import { roleAllows, roles, type ApiContext, type ApiDeps, type Identity, type Role } from './deps.js';
+import { faultsOf, issueWords } from './issue.js';
 import { invalid } from './problem.js';
 
 type Shape = Record<string, z.ZodType>;
@@ -139,7 +140,7 @@ async function readBody(
 
 /** Parses with a schema; every fault with its path. @throws Failure `InvalidRequest` */
 export function checked<T extends z.ZodType>(schema: T, value: unknown, detail: string): z.infer<T> {
-  const parsed = schema.safeParse(value);
+  const parsed = schema.safeParse(value, { error: issueWords });
   if (parsed.success) return parsed.data;
   const faults = faultsOf(parsed.error.issues);
   const [first] = faults;

@@ -51,6 +51,16 @@ describe('POST /code', () => {
     expect(readdirSync(join(api.home, 'tmp'))).toEqual([]);
   });
 
+  it('refuses a body that says it is no archive, and keeps nothing', async () => {
+    for (const type of ['application/json', 'application/yaml; charset=utf-8', 'multipart/form-data; boundary=a']) {
+      const problem = await problemOf(await send('{"files": []}', { 'content-type': type }));
+      expect([problem.status, problem.type]).toEqual([415, '/problems/unsupported-media-type']);
+      expect(problem.detail).toMatch(/found (application|multipart)\/[a-z-]+; allowed: a tar archive/);
+    }
+    const form = { 'content-type': 'application/x-www-form-urlencoded' };
+    expect((await send(archive(directory('print(0)\n')), form)).status).toBe(201);
+  });
+
   it('answers a repeat with the same key once', async () => {
     const body = archive(directory('print(3)\n'));
     const first = await send(body, { 'idempotency-key': 'a-key' });

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openApiText } from '../../api/openapi.js';
 import { createApp } from '../../api/app.js';
 import { endpoint, type EndpointSpec } from '../../api/endpoint.js';
+import { runStatuses } from '../../domain/run.js';
 import { codeOf, digits, jsonOf, problemOf, testApi, type TestApi } from './support.js';
 
 let api: TestApi;
@@ -151,6 +152,33 @@ describe('addresses and queries', () => {
   it('names the parameters it knows', async () => {
     const { detail } = await problemOf(await api.get('/api/v1/runs?page=2'));
     for (const name of ['pipeline', 'status', 'limit', 'cursor']) expect(detail).toContain(name);
+  });
+});
+
+describe('faults of a request', () => {
+  const faults = async (path: string, body: unknown) =>
+    (await problemOf(await send(path, JSON.stringify(body)))).errors;
+
+  it('say what was found and what is allowed, each at its own path', async () => {
+    const sent = { overrides: 5, fresh: 'yes', trigger: 'cron', untli: 'train' };
+    expect(await faults('/api/v1/pipelines/digits/runs', sent)).toEqual([
+      { path: 'trigger', message: 'must be manual' },
+      { path: 'overrides', message: 'found 5; allowed: an object' },
+      { path: 'fresh', message: 'found "yes"; allowed: true or false' },
+      { path: 'untli', message: expect.stringMatching(/^found an unknown field; allowed: trigger, overrides, until/) },
+    ]);
+    const rollback = '/api/v1/models/digits/rollback';
+    expect(await faults(rollback, [])).toEqual([{ path: '', message: 'found a list of 0; allowed: an object' }]);
+    const role = { path: 'role', message: expect.stringMatching(/^found "king"; allowed: .*admin/) };
+    expect(await faults('/api/v1/tokens', { subject: 'kim', role: 'king' })).toContainEqual(role);
+    const listed = await problemOf(await api.get('/api/v1/runs?status=nothing'));
+    expect(listed.errors[0]?.message).toBe(`found "nothing"; allowed: ${runStatuses.join(', ')}`);
+  });
+
+  it('name a field that is not there', async () => {
+    const missing = await faults('/api/v1/tokens', {});
+    expect(missing.length).toBeGreaterThan(0);
+    for (const { message } of missing) expect(message).toMatch(/^found nothing; allowed: /);
   });
 });
 
