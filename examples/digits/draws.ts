@@ -2,6 +2,7 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { partOf } from '../../activities/dataset/split.js';
 import type { FittedFeatures, TrainSpec } from '../../domain/model.js';
+import { parseTrainerParams } from '../../domain/trainers.js';
 import { headModel } from '../../ml/export/one-file.js';
 import { encodeCheckpoint } from '../../ml/trainers/checkpoint.js';
 import { fit } from '../../ml/trainers/index.js';
@@ -70,7 +71,10 @@ async function accuracyOf(
   holdout: Row[],
   x: Float32Array,
 ): Promise<number> {
-  const { params, seed } = options.document.trainer;
+  const { params: sent, seed } = options.document.trainer;
+  const parsed = parseTrainerParams('linear', sent);
+  if ('faults' in parsed) throw new Error(JSON.stringify(parsed.faults));
+  const { params } = parsed;
   const spec: TrainSpec = {
     ...{ trainer: 'linear', task: 'classification', params, seed, rows: data.y.length, width, outputs: classes.length },
     validation: null,

@@ -1,4 +1,4 @@
-// The few WebAssembly instructions that ml/trees/kernel.ts is made of, as bytes, and a module around functions of them.
+// The few WebAssembly instructions that ml/trees/loops.ts is made of, as bytes, and a module around functions of them.
 // Encoding: https://webassembly.github.io/spec/core/binary/index.html
 
 type Code = number[];
