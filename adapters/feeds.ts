@@ -1,7 +1,7 @@
 // Model inputs as the tensors of an ONNX file; an input without columns is absent. Used by parents and the scorer child.
 import { Failure } from '../domain/failures.js';
 import type { ModelInputs, Signature } from '../domain/model.js';
-import type { TensorValue } from './child.js';
+import type { TensorValue } from './scorer.js';
 
 /** Throws `InvalidRequest` when the cells are not as many as the rows take. */
 export function feedsOf(signature: Signature, inputs: ModelInputs): Record<string, TensorValue> {

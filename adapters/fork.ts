@@ -132,7 +132,7 @@ setInterval(() => { if (process.ppid !== ppid) process.kill(pid, 'SIGKILL'); }, 
 
 /** In the child, first of all: ends this process when its parent goes away, politely by IPC or within a second by SIGKILL. */
 export function dieWithParent(code: number): void {
-  if (!process.connected) throw new Error('this process is to be forked by adapters/child.ts');
+  if (!process.connected) throw new Error('this process is to be forked by adapters/fork.ts');
   process.on('disconnect', () => process.exit(code));
   // Ctrl-C reaches the whole group; the parent decides what becomes of its children.
   process.on('SIGINT', () => undefined);

@@ -1,6 +1,6 @@
 // What the API needs from outside, handed in by main.ts and by tests, and who is asking.
 import type { Context } from 'hono';
-import type { Scorer as ForkedScorer } from '../adapters/child.js';
+import type { Scorer as ForkedScorer } from '../adapters/scorer.js';
 import type { Config } from '../adapters/config.js';
 import type { Duck } from '../adapters/duckdb.js';
 import type { Log } from '../adapters/log.js';

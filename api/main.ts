@@ -2,7 +2,7 @@
 import { serve, type ServerType } from '@hono/node-server';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createScorer } from '../adapters/child.js';
+import { createScorer } from '../adapters/scorer.js';
 import { type Config, isLoopback, readConfig } from '../adapters/config.js';
 import { createDuck } from '../adapters/duckdb.js';
 import { homePorts, readRunFile, requireFreePort } from '../adapters/home.js';

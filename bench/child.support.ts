@@ -2,7 +2,7 @@
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { runTrainer, type TrainerRun } from '../adapters/child.js';
+import { runTrainer, type TrainerRun } from '../adapters/trainer.js';
 import type { Progress, TrainSpec } from '../domain/model.js';
 import type { TrainerParams } from '../domain/trainers.js';
 import { classificationSpec, randomVector } from './epochs.support.js';

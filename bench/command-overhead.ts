@@ -6,7 +6,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { createScorer, type Scorer } from '../adapters/child.js';
+import { createScorer, type Scorer } from '../adapters/scorer.js';
 import { runProgram } from '../adapters/command/run.js';
 import { codeLimits, packFolder, readFolder, unpackFolder } from '../adapters/folder/index.js';
 import type { CommandSpec } from '../domain/command.js';

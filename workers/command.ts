@@ -1,4 +1,4 @@
-// Command child, forked by adapters/child.ts: runs a user's program, passes on its metrics and checkpoints, ends it with all
+// Command child, forked by adapters/trainer.ts: runs a user's program, passes on its metrics and checkpoints, ends it with all
 // that it started. It loads no model. When its parent is gone it kills the program and exits.
 import { lstat, mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';

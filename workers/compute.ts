@@ -7,7 +7,7 @@ import { createModelActivities } from '../activities/model/index.js';
 import { createTrainingActivities } from '../activities/training/index.js';
 import { quickModel } from '../activities/training/quick.js';
 import type { Device } from '../activities/training/train.js';
-import { createScorer } from '../adapters/child.js';
+import { createScorer } from '../adapters/scorer.js';
 import { codeDigest } from '../adapters/code.js';
 import { killLeftPrograms } from '../adapters/command/run.js';
 import { readRunFile } from '../adapters/home.js';

@@ -1,4 +1,4 @@
-// Scorer child, forked by adapters/child.ts: the only place where packaged and user-supplied models run.
+// Scorer child, forked by adapters/scorer.ts: the only place where packaged and user-supplied models run.
 // One request at a time, in order. It keeps the eight sessions used last. Exits when the parent is gone.
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -16,7 +16,7 @@ import {
   type Signature,
 } from '../domain/model.js';
 import type { Latency } from '../domain/variant.js';
-import type { ScorerReply, ScorerRequest, ScoredModel, TensorValue } from '../adapters/child.js';
+import type { ScorerReply, ScorerRequest, ScoredModel, TensorValue } from '../adapters/scorer.js';
 import { feedsOf } from '../adapters/feeds.js';
 import { dieWithParent } from '../adapters/fork.js';
 import { hasExternalData } from '../ml/onnx/external.js';

@@ -1,4 +1,4 @@
-// Trainer child: `node bin/run.mjs workers/trainer.ts <spec.json>`, forked by adapters/child.ts. It sees local files and
+// Trainer child: `node bin/run.mjs workers/trainer.ts <spec.json>`, forked by adapters/trainer.ts. It sees local files and
 // its parent, nothing else. Exits: 0 after `done` or a drain, 1 after `failed` or when the parent is gone.
 import { existsSync } from 'node:fs';
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';

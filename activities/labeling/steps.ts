@@ -1,5 +1,5 @@
 // The two ends of a label step: which rows to ask people about, and the dataset version with their answers in it.
-import type { Scorer } from '../../adapters/child.js';
+import type { Scorer } from '../../adapters/scorer.js';
 import { type Duck, identifier, sqlLiteral } from '../../adapters/duckdb.js';
 import { readInputs } from '../../adapters/inputs.js';
 import type { Artifacts } from '../../adapters/store/index.js';

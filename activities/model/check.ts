@@ -1,6 +1,6 @@
 // Measures what the document's checks ask for, of the variant that is judged; the rules are domain/check.ts.
 import { setImmediate as turn } from 'node:timers/promises';
-import type { ScoredModel } from '../../adapters/child.js';
+import type { ScoredModel } from '../../adapters/scorer.js';
 import { type Check, type CheckFacts, type CheckReport, judgeCheck } from '../../domain/check.js';
 import { Failure, failures } from '../../domain/failures.js';
 import { type Answers, answersOf, measureOne, metricOf, rowsOf } from '../../domain/measure.js';

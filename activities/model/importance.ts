@@ -1,7 +1,7 @@
 // Permutation importance (Breiman 2001): how much worse the packaged file gets when one column's values change places
 // among the rows. Measured on raw columns through the scorer, on a seeded sample of the holdout; bounded, repeatable.
 import { setImmediate as turn } from 'node:timers/promises';
-import type { ScoredModel } from '../../adapters/child.js';
+import type { ScoredModel } from '../../adapters/scorer.js';
 import type { Importance } from '../../domain/evaluation.js';
 import { type Answers, answersOf, metricOf } from '../../domain/measure.js';
 import { metricRules } from '../../domain/metric.js';

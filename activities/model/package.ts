@@ -1,6 +1,6 @@
 // package: features and model in one ONNX file per variant, each with golden rows that were computed from raw rows and
 // checked by loading.
-import type { Scorer } from '../../adapters/child.js';
+import type { Scorer } from '../../adapters/scorer.js';
 import type { Duck } from '../../adapters/duckdb.js';
 import { readInputs } from '../../adapters/inputs.js';
 import type { Artifacts } from '../../adapters/store/index.js';

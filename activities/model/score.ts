@@ -1,5 +1,5 @@
 // A packaged file on the labelled holdout rows, as raw rows, through the scorer.
-import type { ScoredModel } from '../../adapters/child.js';
+import type { ScoredModel } from '../../adapters/scorer.js';
 import { readInputs } from '../../adapters/inputs.js';
 import type { Digest } from '../../domain/artifact.js';
 import { Failure } from '../../domain/failures.js';

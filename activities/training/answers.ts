@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ScoredModel, Scorer } from '../../adapters/child.js';
+import type { ScoredModel, Scorer } from '../../adapters/scorer.js';
 import type { Duck } from '../../adapters/duckdb.js';
 import { readInputs } from '../../adapters/inputs.js';
 import type { ModelForm } from '../../domain/command.js';

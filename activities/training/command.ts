@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { CancelledFailure } from '@temporalio/activity';
-import type { Scorer } from '../../adapters/child.js';
+import type { Scorer } from '../../adapters/scorer.js';
 import { checkpointHeader, restoreCheckpoint } from '../../adapters/command/checkpoints.js';
 import { containerCommand, containerJob, findRuntime } from '../../adapters/command/container.js';
 import {

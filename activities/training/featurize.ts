@@ -1,6 +1,6 @@
 // featurize: fits the features on the training part and makes the matrices that trainers read, computed by the very ONNX
 // nodes that are served. What comes out is checked before anybody trains on it (architecture: Data and learning).
-import type { Scorer } from '../../adapters/child.js';
+import type { Scorer } from '../../adapters/scorer.js';
 import { type Duck, sqlLiteral } from '../../adapters/duckdb.js';
 import { feedsOf } from '../../adapters/feeds.js';
 import { countInputs, type InputRows, type InputsRequest, streamInputs } from '../../adapters/inputs.js';

@@ -2,7 +2,7 @@
 // champion yet. It is neither evaluated nor registered.
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { runTrainer } from '../../adapters/child.js';
+import { runTrainer } from '../../adapters/trainer.js';
 import { inScratchFolder } from '../../adapters/scratch.js';
 import { runSpecification } from '../../db/run.js';
 import { type Digest, mediaTypes } from '../../domain/artifact.js';

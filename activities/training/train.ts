@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CancelledFailure } from '@temporalio/activity';
-import { runTrainer, type TrainerHandlers, type TrainerRun } from '../../adapters/child.js';
+import { runTrainer, type TrainerHandlers, type TrainerRun } from '../../adapters/trainer.js';
 import { inScratchFolder } from '../../adapters/scratch.js';
 import { inTransaction } from '../../db/client.js';
 import { copyMetrics } from '../../db/metric.js';

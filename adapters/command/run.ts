@@ -2,7 +2,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CommandSpec } from '../../domain/command.js';
-import { runTrainer, type TrainerHandlers, type TrainerOptions, type TrainerRun } from '../child.js';
+import { runTrainer, type TrainerHandlers, type TrainerOptions, type TrainerRun } from '../trainer.js';
 import { leftFolders } from '../scratch.js';
 import { Family } from './processes.js';
 import { removeContainer } from './program.js';

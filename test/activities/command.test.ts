@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { packageModel } from '../../activities/model/package.js';
 import { type Step, withStep } from '../../activities/step.js';
 import { type CommandDeps, trainCommand } from '../../activities/training/command.js';
-import { createScorer, type Scorer } from '../../adapters/child.js';
+import { createScorer, type Scorer } from '../../adapters/scorer.js';
 import { codeLimits, packFolder, readFolder } from '../../adapters/folder/index.js';
 import { keepCode } from '../../db/code.js';
 import { metricsOf } from '../../db/metric.js';

@@ -6,7 +6,7 @@ import pino from 'pino';
 import { createDatasetActivities } from '../../activities/dataset/index.js';
 import { type Step, withStep } from '../../activities/step.js';
 import { featurize } from '../../activities/training/featurize.js';
-import { createScorer } from '../../adapters/child.js';
+import { createScorer } from '../../adapters/scorer.js';
 import { createDuck, sqlLiteral } from '../../adapters/duckdb.js';
 import { parseRows } from '../../adapters/rows.js';
 import { createArtifacts, createStore } from '../../adapters/store/index.js';

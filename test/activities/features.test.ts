@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fitFeatures } from '../../activities/training/fit.js';
 import { featurize } from '../../activities/training/featurize.js';
-import { createScorer, type Scorer } from '../../adapters/child.js';
+import { createScorer, type Scorer } from '../../adapters/scorer.js';
 import { createDuck, type Duck, sqlLiteral } from '../../adapters/duckdb.js';
 import { readInputs } from '../../adapters/inputs.js';
 import { mediaTypes } from '../../domain/artifact.js';

@@ -6,7 +6,7 @@ import { createDatasetActivities } from '../../activities/dataset/index.js';
 import { createModelActivities } from '../../activities/model/index.js';
 import { type Step, withStep } from '../../activities/step.js';
 import { createTrainingActivities } from '../../activities/training/index.js';
-import { createScorer } from '../../adapters/child.js';
+import { createScorer } from '../../adapters/scorer.js';
 import { closeRun, openRerun, openRun, runView, takenSteps } from '../../db/run.js';
 import { beginStep, failStep, fenceHolds, finishStep } from '../../db/step.js';
 import type { Json } from '../../domain/json.js';

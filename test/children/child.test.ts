@@ -5,8 +5,8 @@ import { copyFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test, vi } from 'vitest';
-import type { Scorer, ScoredModel, ScorerOptions, TrainerHandlers } from '../../adapters/child.js';
-import { createScorer, runTrainer } from '../../adapters/child.js';
+import { createScorer, type Scorer, type ScoredModel, type ScorerOptions } from '../../adapters/scorer.js';
+import { runTrainer, type TrainerHandlers } from '../../adapters/trainer.js';
 import { startChild } from '../../adapters/fork.js';
 import { projectRoot } from '../../adapters/paths.js';
 import type { Digest } from '../../domain/artifact.js';
@@ -395,7 +395,7 @@ describe('scorer', slow, () => {
     // Forking a child has built dist/, which a plain Node process can import.
     await open().score(modelOf(2), rows);
     const feeds = { x: { type: 'float32', dims: [1], data: [0] } };
-    const script = `import { createScorer } from ${JSON.stringify(join(projectRoot, 'dist/adapters/child.js'))};
+    const script = `import { createScorer } from ${JSON.stringify(join(projectRoot, 'dist/adapters/scorer.js'))};
       const scorer = createScorer({ deadlineMs: 60000, memoryLimitMb: 2000 });
       const feeds = ${JSON.stringify(feeds)};
       feeds.x.data = Float32Array.from(feeds.x.data);

@@ -4,7 +4,7 @@ import { copyFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { runTrainer } from '../../adapters/child.js';
+import { runTrainer } from '../../adapters/trainer.js';
 import type { TrainSpec } from '../../domain/model.js';
 import { decodeCheckpoint } from '../../ml/trainers/checkpoint.js';
 import { type Toy, toyData, trainSpec } from '../ml/spec.js';

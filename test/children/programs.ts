@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runProgram } from '../../adapters/command/run.js';
-import type { TrainerHandlers } from '../../adapters/child.js';
+import type { TrainerHandlers } from '../../adapters/trainer.js';
 import type { CommandSpec, MetricLine } from '../../domain/command.js';
 
 export const place = mkdtempSync(join(tmpdir(), 'perennial-command-'));
