@@ -49,6 +49,8 @@ export interface PureWork<T> {
   /** Facts that the result depends on besides what stands in `domain/reuse.ts`: a champion, a device. */
   facts?: () => Promise<Json>;
   work(): Promise<T>;
+  /** Whether a later run may take the result over; without it: always. */
+  keeps?(result: T): boolean;
   /** What the step writes besides its result, where that is taken over. Part of that transaction. */
   applied?(tx: Tx, result: T, source: ResultSource): Promise<void>;
 }
@@ -70,6 +72,7 @@ export async function reusing<T extends StepResultBase>(
   const taken = await take(deps, key, pure, fresh);
   if (taken !== null) return taken;
   const result = await pure.work();
+  if (pure.keeps?.(result) === false) return result;
   // what changed meanwhile (another champion) may be in the result, and is not in the digest
   if ((await keyNow()).inputsDigest === key.inputsDigest) await keep(deps, key, input, result);
   return result;

@@ -150,26 +150,26 @@ export const settings: readonly Setting[] = [
   {
     name: 'PERENNIAL_PYTHON',
     default: '`python3`',
-    meaning: 'Python that makes the environments of `command` trainers.',
+    meaning: 'Python that makes the environments of programs (`command`).',
     readBy: 'workers',
   },
   {
     name: 'PERENNIAL_ENVIRONMENTS',
     default: '`environments/` in the home',
-    meaning: 'Folder of the environments of `command` trainers, made once each.',
+    meaning: 'Folder of the environments of programs (`command`), made once each.',
     readBy: 'workers',
   },
   {
     name: 'PERENNIAL_COMMAND_ENV',
     default: 'none',
     meaning:
-      'Names of variables, separated by commas, that `command` trainers are given. Their values must not be printed.',
+      'Names of variables, separated by commas, that programs (`command`) are given. Their values must not be printed.',
     readBy: 'workers',
   },
   {
     name: 'PERENNIAL_COMMAND_NETWORK',
     default: 'none',
-    meaning: 'Network of `command` trainers with an `image`: `none`, `host`, or one of the container runtime’s.',
+    meaning: 'Network of programs (`command`) with an `image`: `none`, `host`, or one of the container runtime’s.',
     readBy: 'workers',
   },
   {

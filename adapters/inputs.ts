@@ -32,7 +32,11 @@ export interface InputRows {
 }
 
 /** FROM and WHERE of a part's rows, as `typed`. */
-export function partRows(request: InputsRequest, key: string, label: string): string {
+export function partRows(
+  request: Pick<InputsRequest, 'file'> & Partial<InputsRequest>,
+  key: string,
+  label: string,
+): string {
   const { file, split, part, labelled } = request;
   const join =
     split === undefined
@@ -146,6 +150,24 @@ export async function* streamInputs(duck: Duck, request: InputsRequest): AsyncGe
   } finally {
     session.close();
   }
+}
+
+export interface TypedRowsRequest extends Pick<InputsRequest, 'file' | 'split' | 'part' | 'labelled'> {
+  key: string;
+  label: string;
+  /** Only rows with one of these labels; empty: any. */
+  classes: string[];
+}
+
+/** Writes a part's rows as Parquet, all columns as they are typed, in key order. */
+export async function writeTypedRows(duck: Duck, request: TypedRowsRequest, to: string): Promise<void> {
+  const { key, label } = request;
+  const classes = request.classes.map(sqlLiteral).join(', ');
+  const known = classes === '' ? '' : `AND typed.${identifier(label)}::VARCHAR IN (${classes})`;
+  await duck.session({ exact: true }, async (session) => {
+    const select = `SELECT typed.* ${partRows(request, key, label)} ${known} ORDER BY typed.${identifier(key)}`;
+    await session.query(`COPY (${select}) TO ${sqlLiteral(to)} (FORMAT parquet)`);
+  });
 }
 
 /** How many rows a request has. */

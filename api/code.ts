@@ -1,4 +1,4 @@
-// Code directories for the `command` trainer: uploaded as tar, kept as a canonical one, known by its digest.
+// Code directories of programs that train or check: uploaded as tar, kept as a canonical one, known by its digest.
 import { z } from '@hono/zod-openapi';
 import { createReadStream } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
@@ -10,9 +10,11 @@ import { inScratchFolder } from '../adapters/scratch.js';
 import type { Tx } from '../db/client.js';
 import { hasCode, keepCode } from '../db/code.js';
 import { type Digest, mediaTypes } from '../domain/artifact.js';
+import { segmentsOf } from '../domain/document.js';
 import { Failure } from '../domain/failures.js';
 import type { Json } from '../domain/json.js';
 import type { PipelineDocument } from '../domain/pipeline.js';
+import { programsOf } from '../domain/program.js';
 import { mediaTypeOf } from './body.js';
 import type { ApiDeps } from './deps.js';
 import { endpoint, type ApiRequest, type Endpoint } from './endpoint.js';
@@ -102,26 +104,25 @@ async function upload(request: ApiRequest, deps: ApiDeps) {
   });
 }
 
-type SentTrainer = { params: Record<string, Json> };
-
 /** Directories of programs are packed now: what is stored names their content and no path (architecture, rule 9). */
 export async function pinCode(
   source: Json,
   document: PipelineDocument,
   deps: ApiDeps,
 ): Promise<{ source: Json; packed: Set<Digest> }> {
-  const copy = structuredClone(source) as { trainer: SentTrainer | SentTrainer[] };
+  const copy = structuredClone(source) as { [key: string]: Json };
   const packed = new Set<Digest>();
-  for (const [index, trainer] of document.trainers.entries()) {
-    const sent = Array.isArray(copy.trainer) ? copy.trainer[index] : copy.trainer;
-    if (trainer.type !== 'command' || trainer.params.directory === null || !sent) continue;
-    const field = `${Array.isArray(copy.trainer) ? `trainer[${index}]` : 'trainer'}.params.directory`;
-    const { digest } = await putDirectory(deps, allowedPath(trainer.params.directory, field, deps.config), field);
-    const { directory: _, ...params } = sent.params;
-    sent.params = { ...params, code: digest };
+  for (const { path, params } of programsOf(document, Array.isArray(copy['trainer']))) {
+    if (params.directory === null) continue;
+    const field = `${path}.directory`;
+    const { digest } = await putDirectory(deps, allowedPath(params.directory, field, deps.config), field);
+    const sent = segmentsOf(path).reduce<Json>((place, name) => (place as { [key: string]: Json })[name] ?? null, copy);
+    const written = sent as { [key: string]: Json };
+    delete written['directory'];
+    written['code'] = digest;
     packed.add(digest);
   }
-  return { source: copy as unknown as Json, packed };
+  return { source: copy, packed };
 }
 
 /** What was packed for this document is kept with it; what it names must have been uploaded. */
@@ -131,14 +132,15 @@ export async function keepTheCode(
   document: PipelineDocument,
   packed: Set<Digest>,
 ): Promise<void> {
-  for (const [index, trainer] of document.trainers.entries()) {
-    if (trainer.type !== 'command' || trainer.params.code === null) continue;
-    const { code } = trainer.params;
+  for (const { path, params } of programsOf(document, document.trainers.length > 1)) {
+    const { code } = params;
+    if (code === null) continue;
     if (packed.has(code)) await keepCode(tx, project, code);
     else if (!(await hasCode(tx, project, code))) {
-      const path = `${document.trainers.length > 1 ? `trainer[${index}]` : 'trainer'}.params.code`;
       const message = `found ${code}; allowed: what POST /api/v1/code has answered`;
-      throw new Failure('InvalidPipeline', 'no such code was uploaded', { faults: [{ path, message }] });
+      throw new Failure('InvalidPipeline', 'no such code was uploaded', {
+        faults: [{ path: `${path}.code`, message }],
+      });
     }
   }
 }

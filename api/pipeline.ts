@@ -5,6 +5,7 @@ import { parsePipeline } from '../domain/document.js';
 import { Failure } from '../domain/failures.js';
 import { canonicalJson, type Json } from '../domain/json.js';
 import type { PipelineDocument } from '../domain/pipeline.js';
+import { programsOf } from '../domain/program.js';
 import { sha256Of } from './body.js';
 import { keepTheCode, pinCode } from './code.js';
 import { temporalUrl, type ApiDeps } from './deps.js';
@@ -59,7 +60,7 @@ function parsed(value: Json): PipelineDocument {
 async function create(request: ApiRequest, deps: ApiDeps) {
   const sent = parsed(request.body as Json);
   // a program runs as the workers' user (docs/command-trainer.md)
-  if (sent.trainers.some(({ type }) => type === 'command')) requireRole(request.identity, 'admin');
+  if (programsOf(sent, true).length > 0) requireRole(request.identity, 'admin');
   const { source, packed } = await pinCode(resolveSource(request.body as Json, sent, deps.config), sent, deps);
   const document = parsed(source);
   const digest = `sha256:${sha256Of(canonicalJson(document))}` as const;

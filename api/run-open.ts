@@ -3,6 +3,7 @@ import { z } from '@hono/zod-openapi';
 import type { Tx } from '../db/client.js';
 import { newId } from '../db/id.js';
 import { type OpenedRun, openRerun, openRun, type OpenRun } from '../db/run.js';
+import { segmentsOf } from '../domain/document.js';
 import type { Json } from '../domain/json.js';
 import { temporalUrl, type ApiDeps } from './deps.js';
 import { endpoint, type ApiRequest, type Endpoint, requireRole } from './endpoint.js';
@@ -53,13 +54,22 @@ interface Body {
 /** What both have in common: who asks, the start key, how the run is executed. */
 type Common = Pick<OpenRun, 'project' | 'startKey' | 'startedBy' | 'verified' | 'overrides' | 'until' | 'fresh'>;
 
+const programWords = ['command', 'program', 'directory', 'code', 'image'];
+
+/** Whether `value` holds one of the words, as a name or as a text. */
+const holds = (value: unknown, words: string[]): boolean =>
+  new RegExp(`\\b(${words.join('|')})\\b`).test(JSON.stringify(value));
+
 /** Whether overrides say what is run on the workers, which is an admin's right (docs/command-trainer.md). */
 function choosesProgram(overrides: Record<string, unknown>): boolean {
-  return Object.entries(overrides).some(
-    ([path, value]) =>
-      path.startsWith('trainer') &&
-      /\b(command|program|directory|code|image)\b/.test(`${path} ${JSON.stringify(value)}`),
-  );
+  return Object.entries(overrides).some(([path, value]) => {
+    const [owner, ...within] = segmentsOf(path);
+    if (owner === 'trainer') return holds([within, value], programWords);
+    if (owner !== 'gate') return false;
+    // gate.checks[0].command.params and the limits are no choice of a program, as in a trainer
+    const field = within[0] === 'checks' && within[2] === 'command' ? within[3] : undefined;
+    return field === undefined ? holds([within, value], ['command']) : programWords.includes(field);
+  });
 }
 
 async function opened(

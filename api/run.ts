@@ -40,6 +40,10 @@ const checkSchema = z.looseObject({
   bound: z.string(),
   reason: z.string(),
   parts: z.array(z.looseObject({ of: z.string(), value: z.number().nullable(), n: z.int() })),
+  failure: z
+    .string()
+    .optional()
+    .openapi({ description: 'Code of docs/errors.md, where nothing could be found', example: 'command-timed-out' }),
 });
 const verdictSchema = z.looseObject({
   passed: z.boolean(),

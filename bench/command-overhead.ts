@@ -15,7 +15,8 @@ import { composeModel } from '../ml/export/compose.js';
 import { Graph, modelBytes } from '../ml/onnx/graph.js';
 
 const repetitions = 5;
-const limits = { deadlineMs: 60_000, memoryMb: 1_000, diskMb: 1_000, drainMs: 10_000, checkpointEveryMs: 15_000 };
+const limits = { deadlineMs: 60_000, memoryMb: 1_000, diskMb: 1_000, drainMs: 10_000 };
+const training = { checkpointEveryMs: 15_000, inputsDigest: 'sha256:bench', resumedFromStep: 0 } as const;
 
 /** Half a second of work, a metric, a checkpoint, a model. */
 const program = `
@@ -57,7 +58,7 @@ async function byCommand(archive: Uint8Array, folder: string, scorer: Scorer): P
   await unpackFolder(Readable.from([archive]), join(folder, 'code'), codeLimits);
   const spec: CommandSpec = {
     ...{ folder, cwd: join(folder, 'code'), command: [process.execPath, 'main.mjs'], cleanUp: null, ...limits },
-    ...{ env: environmentOf(join(folder, 'job')), inputsDigest: 'sha256:bench', resumedFromStep: 0 },
+    ...{ env: environmentOf(join(folder, 'job')), training },
   };
   const ignore = () => undefined;
   const on = { started: ignore, progress: ignore, metrics: ignore, checkpoint: () => Promise.resolve() };

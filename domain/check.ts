@@ -2,6 +2,7 @@
 // A check that could not be measured, or judged nothing, is not passed. Who measures is activities/model/check.ts.
 import type { MeasuredMetric } from './evaluation.js';
 import type { MetricName } from './pipeline.js';
+import type { ProgramParams, ProgramVerdict } from './program.js';
 import { writtenShare } from './share.js';
 
 /** What is done to a column of rows whose answers should stay as they are. */
@@ -18,19 +19,22 @@ export type CheckDemand =
   | { kind: 'invariance'; column: string; changes: Change[]; min: number; rows: number }
   | { kind: 'latency'; p99Ms: number; batch: number }
   | { kind: 'size'; maxBytes: number }
-  | { kind: 'calibration'; maxEce: number };
+  | { kind: 'calibration'; maxEce: number }
+  /** A program of one's own, which leaves a verdict. */
+  | ({ kind: 'command' } & ProgramParams);
 export type CheckKind = CheckDemand['kind'];
 export type Check = CheckDemand & { name: string };
 
-/** What was found about a check; `failed`: why nothing was. */
+/** What was found about a check; `failed`: why nothing was, with the failure's code where it has one. */
 export type CheckFacts =
-  | { kind: 'failed'; reason: string }
+  | { kind: 'failed'; reason: string; failure?: string }
   | { kind: 'slice'; slices: { value: string; metric: MeasuredMetric }[] }
   /** `seen`: the column is an input of the model. */
   | { kind: 'invariance'; seen: boolean; rows: number; changes: { change: Change; same: number }[] }
   | { kind: 'latency'; p50Ms: number; p99Ms: number }
   | { kind: 'size'; sizeBytes: number }
-  | { kind: 'calibration'; ece: number; n: number };
+  | { kind: 'calibration'; ece: number; n: number }
+  | ({ kind: 'command' } & ProgramVerdict);
 
 /** One slice, or one change. */
 export interface CheckPart {
@@ -52,6 +56,8 @@ export interface CheckReport {
   bound: string;
   reason: string;
   parts: CheckPart[];
+  /** Why nothing was found, as a code of docs/errors.md; absent where something was. */
+  failure?: string;
 }
 
 /** Parts told one by one, the worst first; all are counted in the reason. A value may be a long text. */
@@ -68,6 +74,21 @@ function valueOf(value: string): string {
   if (letters.length > toldLetters) return `${letters.slice(0, toldLetters).join('')}…`;
   return value === '' ? '(missing)' : value;
 }
+
+/** Of a program: what it says may have many lines, and the last of it tells most. Holds nothing that no database takes. */
+function oneLine(text: string): string {
+  const line = [
+    ...text
+      .trim()
+      .replace(/\s*[\r\n]+\s*/g, ' | ')
+      .replace(/[\p{Cc}\p{Surrogate}]/gu, ' '),
+  ];
+  return (line.length <= 1_000 ? line : [...line.slice(0, 200), ' … ', ...line.slice(-800)]).join('');
+}
+const programWords = (program: string[]): string => {
+  const words = program.join(' ');
+  return words.length <= 80 ? words : `${words.slice(0, 80)}…`;
+};
 
 export function wordsOf(change: Change): string {
   switch (change.kind) {
@@ -103,6 +124,8 @@ export function boundOf(check: CheckDemand): string {
       return `at most ${check.maxBytes} bytes`;
     case 'calibration':
       return `expected calibration error at most ${check.maxEce}`;
+    case 'command':
+      return `a passing verdict of ${programWords(check.program)}`;
   }
 }
 
@@ -190,6 +213,14 @@ function judgeFacts(check: CheckDemand, facts: CheckFacts): Judged {
     const { ece, n } = facts;
     return single(ece, ece <= check.maxEce, `expected calibration error ${short(ece)} on ${count(n, 'row')}`);
   }
+  if (check.kind === 'command' && facts.kind === 'command') {
+    const { passed, reason, value } = facts;
+    return { passed, measured: value, reason: oneLine(reason), parts: [] };
+  }
+  if (check.kind === 'command' && facts.kind === 'failed') {
+    const reason = `no verdict (${facts.failure ?? 'internal'}): ${oneLine(facts.reason)}`;
+    return { passed: false, measured: null, reason, parts: [] };
+  }
   const why = facts.kind === 'failed' ? facts.reason : `there is nothing about ${check.kind}`;
   return { passed: false, measured: null, reason: `could not be measured: ${why}`, parts: [] };
 }
@@ -201,5 +232,6 @@ export function judgeCheck(check: Check, facts: CheckFacts): CheckReport {
   const bound = boundOf(check);
   const finite = measured !== null && Number.isFinite(measured) ? measured : null;
   const sentence = `${name}: ${reason}; required: ${bound}${passed ? '' : '; not passed'}`;
-  return { name, kind, passed, measured: finite, bound, reason: sentence, parts };
+  const failure = facts.kind === 'failed' ? facts.failure : undefined;
+  return { name, kind, passed, measured: finite, bound, reason: sentence, parts, ...(failure && { failure }) };
 }

@@ -3,35 +3,16 @@ import type { Digest } from './artifact.js';
 import type { Task } from './dataset.js';
 import type { Json } from './json.js';
 import type { Signature } from './model.js';
+import { programDefaults, type ProgramParams } from './program.js';
 
 /** What the program's model takes: the featurised matrix `X`, or the raw rows of the signature. */
 export const modelForms = ['features', 'rows'] as const;
 export type ModelForm = (typeof modelForms)[number];
 
-/** `trainer.params` of type `command`. Of `directory` and `code` one is given; stored documents have `code`. */
-export interface CommandParams {
-  /** A folder where the API runs; it is packed when the pipeline is posted. */
-  directory: string | null;
-  /** Digest of an uploaded directory. */
-  code: Digest | null;
-  /** Program and arguments, run in a copy of the directory. */
-  program: string[];
+/** `trainer.params` of type `command`. */
+export interface CommandParams extends ProgramParams {
   inputs: ModelForm;
-  /** `name@sha256:…`; null: a virtual environment of the directory's requirements.txt, or what the host has. */
-  image: string | null;
-  /** Of one attempt. */
-  deadlineMs: number;
-  /** Resident memory of all its processes. */
-  memoryMb: number;
-  /** Everything that it writes. */
-  diskMb: number;
-  /** For the program alone. */
-  params: { [key: string]: Json };
 }
-
-export const commandDefaults = { deadlineMs: 4 * 3_600_000, memoryMb: 4_096, diskMb: 10_240 } as const;
-/** The step has a day; what remains of it is for the environment and the store. */
-export const longestCommandMs = 22 * 3_600_000;
 
 /** JSON Schema of `CommandParams` as a document has them. */
 export const commandSchema: { [key: string]: Json } = {
@@ -43,8 +24,8 @@ export const commandSchema: { [key: string]: Json } = {
     inputs: { type: 'string', enum: [...modelForms], default: 'features', description: 'What its model takes' },
     image: { type: 'string', description: 'name@sha256:… of a container image' },
     deadline: { type: 'string', default: '4 hours', description: 'Of one attempt, up to 22 hours' },
-    memoryMb: { type: 'integer', minimum: 16, default: commandDefaults.memoryMb, description: 'Of all its processes' },
-    diskMb: { type: 'integer', minimum: 1, default: commandDefaults.diskMb, description: 'What it may write' },
+    memoryMb: { type: 'integer', minimum: 16, default: programDefaults.memoryMb, description: 'Of all its processes' },
+    diskMb: { type: 'integer', minimum: 1, default: programDefaults.diskMb, description: 'What it may write' },
     params: { type: 'object', default: {}, description: 'For the program alone' },
   },
   required: ['program'],
@@ -100,11 +81,10 @@ export interface CommandSpec {
   deadlineMs: number;
   memoryMb: number;
   diskMb: number;
-  /** From SIGTERM to SIGKILL, for a last checkpoint. */
+  /** From SIGTERM to SIGKILL, for a last checkpoint; 0 where there is none to write. */
   drainMs: number;
-  checkpointEveryMs: number;
-  inputsDigest: Digest;
-  resumedFromStep: number;
+  /** Null: it checks a model, and leaves a verdict. */
+  training: { checkpointEveryMs: number; inputsDigest: Digest; resumedFromStep: number } | null;
 }
 
 /** One line of `metrics.jsonl`: a step and numbers by name. */

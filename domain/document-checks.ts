@@ -2,6 +2,7 @@
 import { parseBytes, sizeUnits } from './bytes.js';
 import type { Change, Check, CheckDemand, CheckKind } from './check.js';
 import type { ColumnType } from './dataset.js';
+import { readProgram } from './document-program.js';
 import type { FieldFault } from './failures.js';
 import * as f from './fields.js';
 import { nearestWord } from './nearest.js';
@@ -110,21 +111,24 @@ const calibration: f.Read<Demand<'calibration'>> = f.mapped(
   (read) => ({ kind: 'calibration', ...read }),
 );
 
+const command: f.Read<Demand<'command'>> = f.mapped(readProgram({}), (read) => ({ kind: 'command', ...read }));
+
 const readers: { [K in CheckKind]: f.Read<Exclude<CheckDemand, { kind: 'slice' }> | UnresolvedSlice> } = {
   slice,
   invariance,
   latency,
   size,
   calibration,
+  command,
 };
-/** Known, and not built yet: a program of one's own that judges. */
-const planned: readonly string[] = ['command'];
 const checkKinds = Object.keys(readers) as CheckKind[];
-const readName = f.text('a name of at most 80 characters', undefined, 80);
+const longestName = 80;
+const readName = f.text(`a name of at most ${longestName} characters`, undefined, longestName);
 
 /** Not given: what it is about. */
-function defaultName(kind: CheckKind, demand: object): string {
-  return 'column' in demand && typeof demand.column === 'string' ? `${kind} ${demand.column}` : kind;
+function defaultName(demand: Exclude<CheckDemand, { kind: 'slice' }> | UnresolvedSlice): string {
+  if (demand.kind === 'command') return `command ${(demand.program ?? []).join(' ')}`.slice(0, longestName);
+  return 'column' in demand && typeof demand.column === 'string' ? `${demand.kind} ${demand.column}` : demand.kind;
 }
 
 const check: f.Read<ReadCheck> = (value, path, faults) => {
@@ -133,10 +137,6 @@ const check: f.Read<ReadCheck> = (value, path, faults) => {
   const given = Object.keys(value).filter((word) => word !== 'name');
   for (const word of given) {
     if (checkKinds.some((kind) => kind === word)) continue;
-    if (planned.includes(word)) {
-      f.addFault(faults, f.joinPath(path, word), f.notBuilt(word, checkKinds));
-      continue;
-    }
     const nearest = nearestWord(word, checkKinds);
     const found = `the unknown check "${word.slice(0, 60)}"`;
     f.addFault(faults, f.joinPath(path, word), { found, allowed: checkKinds.join(', '), nearest });
@@ -150,7 +150,7 @@ const check: f.Read<ReadCheck> = (value, path, faults) => {
   const demand = readers[kind](value[kind], f.joinPath(path, kind), faults);
   const name = value['name'] === undefined ? null : readName(value['name'], f.joinPath(path, 'name'), faults);
   if (!demand || name === undefined) return undefined;
-  return { ...demand, name: name ?? defaultName(kind, demand) };
+  return { ...demand, name: name ?? defaultName(demand) };
 };
 
 const list = f.list(check, { max: 20, what: 'checks' });

@@ -1,10 +1,10 @@
 // The fields of a pipeline document (docs/pipeline.md) as one table: names, ranges, defaults, and the words that are not built yet.
-import { type Digest, isDigest } from './artifact.js';
-import { commandDefaults, type CommandParams, longestCommandMs, modelForms } from './command.js';
+import { type CommandParams, modelForms } from './command.js';
 import { cronAliases, cronFault } from './cron.js';
 import { tasks } from './dataset.js';
 import { readChecks, type ReadCheck } from './document-checks.js';
 import { features, noFeatures, type WrittenFeatures } from './document-features.js';
+import { readProgram } from './document-program.js';
 import type { FieldFault } from './failures.js';
 import * as f from './fields.js';
 import { builtStrategies, type Strategy } from './labeling.js';
@@ -12,7 +12,6 @@ import { trainerTypes, type TrainerType } from './model.js';
 import { nearestWord } from './nearest.js';
 import { classificationMetrics, regressionMetrics } from './pipeline.js';
 import type { BuiltInTrainer, Expectation, PipelineDocument, SplitBy, TrainerSpecification } from './pipeline.js';
-import type { Json } from './json.js';
 import { trainerParameters, type TrainerParameter, type TrainerValue, warmTrainers } from './trainers.js';
 import { servingChoices, type Serving } from './variant.js';
 
@@ -156,46 +155,11 @@ function readParams(
   return f.object<BuiltInTrainer['params']>(Object.fromEntries(fields))(value ?? {}, path, faults);
 }
 
-const digest: f.Read<Digest> = (value, path, faults) =>
-  isDigest(value)
-    ? value
-    : f.addFault(faults, path, {
-        found: f.described(value),
-        allowed: 'sha256: and 64 hex digits, as an upload answers',
-      });
-const freeJson: f.Read<{ [key: string]: Json }> = (value, path, faults) =>
-  f.isRecord(value)
-    ? (value as { [key: string]: Json })
-    : f.addFault(faults, path, { found: f.described(value), allowed: 'an object for the program' });
-const imageWords = 'an image with its digest: name@sha256:… and 64 hex digits';
-const longestCommand = { minMs: 1_000, maxMs: longestCommandMs, allowed: 'a duration from 1 s to 22 hours' };
-
-const commandObject = f.mapped(
-  f.object<Omit<CommandParams, 'deadlineMs'> & { deadline: number }>({
-    directory: f.optional<string, null>(f.text('a path'), () => null),
-    code: f.optional<Digest, null>(digest, () => null),
-    program: f.required(
-      f.list(f.text('a text'), { min: 1, max: 1_000, what: 'the program and its arguments' }),
-      'a list of the program and its arguments',
-    ),
-    inputs: f.optional(f.choice(modelForms), () => 'features' as const),
-    image: f.optional<string, null>(f.text(imageWords, /^[a-z0-9][a-z0-9._/:-]*@sha256:[0-9a-f]{64}$/), () => null),
-    deadline: f.optional(f.duration(longestCommand), () => commandDefaults.deadlineMs),
-    memoryMb: f.optional(f.number({ min: 16, max: 4_194_304, integer: true }), () => commandDefaults.memoryMb),
-    diskMb: f.optional(f.number({ min: 1, max: 67_108_864, integer: true }), () => commandDefaults.diskMb),
-    params: f.optional(freeJson, () => ({})),
-  }),
-  ({ deadline, ...rest }): CommandParams => ({ ...rest, deadlineMs: deadline }),
-);
-
-/** `params` of the trainer `command`: of `directory` and `code` exactly one. */
-const readCommand: f.Read<CommandParams> = (value, path, faults) => {
-  const read = commandObject(value ?? {}, path, faults);
-  if (!read || read.directory === undefined || read.code === undefined) return undefined;
-  if ((read.directory === null) !== (read.code === null)) return read;
-  const found = read.code === null ? 'neither directory nor code' : 'both directory and code';
-  return f.addFault(faults, f.joinPath(path, 'directory'), { found, allowed: 'one of the two' });
-};
+const program = readProgram<Pick<CommandParams, 'inputs'>>({
+  inputs: f.optional(f.choice(modelForms), () => 'features' as const),
+});
+/** `params` of the trainer `command`. */
+const readCommand: f.Read<CommandParams> = (value, path, faults) => program(value ?? {}, path, faults);
 
 const trainerObject = f.object<{
   type: TrainerType | 'command';

@@ -181,7 +181,8 @@ export function parsePipeline(value: unknown): ParsedPipeline {
 /** These belong to the pipeline and its dataset: all runs must agree on them, or they mean nothing inside one run. */
 const fixed = ['name', 'dataset', 'split', 'triggers'] as const;
 
-function segmentsOf(path: string): string[] {
+/** `gate.checks[0].command` as the names and numbers on the way. */
+export function segmentsOf(path: string): string[] {
   return path.split(/[.[\]]+/).filter((segment) => segment !== '');
 }
 

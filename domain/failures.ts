@@ -118,7 +118,7 @@ export const failures = {
     title: 'The checkpoint belongs to other inputs',
   },
   ChampionMoved: { family: 'world', retry: 'never', status: 409, title: 'The champion changed meanwhile' },
-  // programs as trainers
+  // programs that train or check
   CodeRefused: { family: 'request', retry: 'never', status: 422, title: 'The code directory cannot be taken' },
   EnvironmentInvalid: { family: 'request', retry: 'never', status: 422, title: 'The lock file is not complete' },
   EnvironmentFailed: { family: 'world', retry: 'retry', status: 503, title: 'The environment could not be made' },
@@ -131,6 +131,8 @@ export const failures = {
   CommandLeftProcesses: { family: 'request', retry: 'never', status: 422, title: 'The program left processes behind' },
   CommandPrintedSecret: { family: 'request', retry: 'never', status: 422, title: 'The program printed a secret' },
   CommandNoModel: { family: 'request', retry: 'never', status: 422, title: 'The program left no model' },
+  CommandNoVerdict: { family: 'request', retry: 'never', status: 422, title: 'The program left no verdict' },
+  CommandVerdictInvalid: { family: 'request', retry: 'never', status: 422, title: 'The program’s verdict is none' },
   CommandModelBroken: {
     family: 'request',
     retry: 'never',

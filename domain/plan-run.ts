@@ -67,10 +67,17 @@ function candidateNodes(trainer: TrainerSpecification, candidate: number, of: nu
   ];
 }
 
+/** Beside what evaluating takes, every program of the gate may take its time, once for each variant that may be judged. */
+function evaluateMs(document: PipelineDocument): number {
+  const variants = document.serving.variant === 'auto' ? 2 : 1;
+  const deadlines = document.gate.checks.flatMap((check) => (check.kind === 'command' ? [check.deadlineMs] : []));
+  return deadlines.reduce((sum, deadlineMs) => sum + variants * (deadlineMs + hourMs), 2 * hourMs);
+}
+
 function modelNodes(document: PipelineDocument, before: string[]): PlanNode[] {
   const { approval } = document;
   return [
-    node('evaluate', before, { queue: 'cpu', timeoutMs: 2 * hourMs }),
+    node('evaluate', before, { queue: 'cpu', timeoutMs: evaluateMs(document) }),
     node('register', [...before, 'evaluate'], { queue: 'cpu', timeoutMs: 10 * minuteMs }),
     node('approve', ['evaluate', 'register'], {
       kind: 'approval',

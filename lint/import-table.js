@@ -11,7 +11,7 @@ export const table = {
   workflows: ['domain', 'stats', 'workflows', 'types:activities', 'npm:@temporalio/workflow'],
   activities: [
     ...['domain', 'stats', 'ml', 'db', 'adapters', 'npm:*', 'node:*', 'types:workflows'],
-    ...['same noun', 'activities/fail', 'activities/step', 'activities/reuse'],
+    ...['same noun', 'activities/fail', 'activities/step', 'activities/reuse', 'activities/program'],
   ],
   db: ['domain', 'db', 'types:adapters', 'npm:drizzle-orm', 'npm:pg', 'node:*'],
   adapters: ['domain', 'adapters', 'npm:*', 'node:*'],

@@ -1,13 +1,15 @@
-// Command child, forked by adapters/trainer.ts: runs a user's program, passes on its metrics and checkpoints, ends it with all
-// that it started. It loads no model. When its parent is gone it kills the program and exits.
+// Command child, forked by adapters/trainer.ts: runs a user's program, passes on its metrics and checkpoints where it trains,
+// ends it with all that it started. It loads no model. When its parent is gone it kills the program and exits.
 import { lstat, mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { dropOlder, lineFollower, packCheckpoint, publishedSteps } from '../adapters/command/checkpoints.js';
 import { type Program, type ProgramEnd, startProgram } from '../adapters/command/program.js';
+import { verdictTooLarge } from '../adapters/command/verdict.js';
 import { type CommandSpec, type MetricLine, parseMetricLine } from '../domain/command.js';
 import { Failure } from '../domain/failures.js';
 import type { TrainerMessage } from '../domain/model.js';
+import { mostVerdictBytes } from '../domain/program.js';
 import type { TrainerControl } from '../domain/trainers.js';
 
 const lookEveryMs = 100;
@@ -58,8 +60,11 @@ function listen(): Promise<string[]> {
   });
 }
 
+type Training = NonNullable<CommandSpec['training']>;
+
 class Reporter {
   readonly #spec: CommandSpec;
+  readonly #training: Training;
   readonly #job: string;
   readonly #lines: () => Promise<string[]>;
   #lastCheckpoint = performance.now();
@@ -69,12 +74,13 @@ class Reporter {
   loss: number | null = null;
   step: number;
 
-  constructor(spec: CommandSpec) {
+  constructor(spec: CommandSpec, training: Training) {
     this.#spec = spec;
+    this.#training = training;
     this.#job = join(spec.folder, 'job');
     this.#lines = lineFollower(join(this.#job, 'metrics.jsonl'));
-    this.#taken = spec.resumedFromStep;
-    this.step = spec.resumedFromStep;
+    this.#taken = training.resumedFromStep;
+    this.step = training.resumedFromStep;
   }
 
   async metrics(): Promise<void> {
@@ -95,10 +101,10 @@ class Reporter {
     if (newest === undefined || newest <= this.#taken) return;
     // at most one is on its way to the store, so a slow store cannot fill the disk
     const waits = this.#packed !== null && this.#packed.step > control.storedStep;
-    const soon = performance.now() - this.#lastCheckpoint < this.#spec.checkpointEveryMs;
+    const soon = performance.now() - this.#lastCheckpoint < this.#training.checkpointEveryMs;
     if (!last && (waits || soon)) return dropOlder(folder, newest);
     const path = join(this.#spec.folder, 'out', `checkpoint-${newest}.tar`);
-    const header = { version: 1 as const, step: newest, inputsDigest: this.#spec.inputsDigest };
+    const header = { version: 1 as const, step: newest, inputsDigest: this.#training.inputsDigest };
     try {
       await packCheckpoint(folder, header, { out: path, mostBytes: this.#spec.diskMb * mib });
     } catch (error) {
@@ -118,10 +124,17 @@ class Reporter {
 
 const said = (tail: string): string => (tail === '' ? '; it printed nothing' : `; its last lines:\n${tail}`);
 
-/** What the end of the program means; null: there is a model. */
-function failureOf({ code, signal, why, left, tail }: ProgramEnd): Failure | null {
+/** By these others end a program; by any other signal it has ended itself. */
+const othersSignals: readonly (NodeJS.Signals | null)[] = ['SIGKILL', 'SIGTERM', 'SIGINT', 'SIGHUP'];
+
+/** What the end of the program means; null: it has left something. */
+function failureOf({ code, signal, why, left, tail }: ProgramEnd, training: Training | null): Failure | null {
   if (why) return why.failure === 'CommandTimedOut' ? new Failure(why.failure, why.message + said(tail)) : why;
-  if (signal !== null) return new Failure('ChildDied', `the program was ended by ${signal}${said(tail)}`);
+  if (signal !== null) {
+    // a training that crashed goes on from its checkpoint; a check would crash again
+    const failure = training || othersSignals.includes(signal) ? 'ChildDied' : 'CommandFailed';
+    return new Failure(failure, `the program was ended by ${signal}${said(tail)}`);
+  }
   if (code !== 0) return new Failure('CommandFailed', `the program ended with code ${code}${said(tail)}`);
   if (left.length === 0) return null;
   const names = [...new Set(left)].slice(0, 5).join(', ');
@@ -131,41 +144,49 @@ function failureOf({ code, signal, why, left, tail }: ProgramEnd): Failure | nul
   );
 }
 
-async function checkModel(path: string, tail: string): Promise<void> {
+/** What it has left, which is a file of a size that can be read. */
+async function leftBy({ folder, training }: CommandSpec, tail: string): Promise<string> {
+  const [name, mostBytes] = training
+    ? (['model.onnx', largestModelBytes] as const)
+    : (['verdict.json', mostVerdictBytes] as const);
+  const path = join(folder, 'job', name);
   const found = await lstat(path).catch(() => null);
   if (!found?.isFile()) {
-    throw new Failure('CommandNoModel', `the program ended with code 0 and left no file model.onnx${said(tail)}`);
+    const failure = training ? 'CommandNoModel' : 'CommandNoVerdict';
+    throw new Failure(failure, `the program ended with code 0 and left no file ${name}${said(tail)}`);
   }
-  if (found.size <= largestModelBytes) return;
+  if (found.size <= mostBytes) return path;
+  if (!training) throw verdictTooLarge(found.size);
   throw new Failure('CommandModelBroken', `the program's model.onnx has ${found.size} bytes, more than ONNX can hold`);
 }
 
 async function follow(spec: CommandSpec, secrets: string[]): Promise<void> {
+  const { training } = spec;
   await mkdir(join(spec.folder, 'out'), { recursive: true });
-  const report = new Reporter(spec);
+  const report = training && new Reporter(spec, training);
   drainMs = spec.drainMs;
   program = await startProgram(spec, secrets);
   const running = { now: true };
   void program.exited.then(() => (running.now = false));
-  await send({ type: 'started', step: spec.resumedFromStep, totalSteps: 0, provider: 'cpu' });
+  await send({ type: 'started', step: training?.resumedFromStep ?? 0, totalSteps: 0, provider: 'cpu' });
   if (control.stopping) terminate();
-  while (running.now) {
+  while (report && running.now) {
     await report.metrics();
     await report.checkpoint(false);
     await Promise.race([sleep(lookEveryMs), program.exited]);
   }
+  await program.exited;
   const stopped = control.stopping;
   const end = await program.ended;
   if (control.gone) return;
-  await report.metrics();
-  const failure = stopped ? null : failureOf(end);
+  await report?.metrics();
+  const failure = stopped ? null : failureOf(end, training);
   // a program that has failed may be mended: what it got to is kept
-  if (stopped || failure) await report.checkpoint(true);
+  if (stopped || failure) await report?.checkpoint(true);
   if (failure) throw failure;
   if (stopped) return;
-  const path = join(spec.folder, 'job', 'model.onnx');
-  await checkModel(path, end.tail);
-  await send({ type: 'done', path, steps: report.step, loss: report.loss ?? Number.NaN });
+  const path = await leftBy(spec, end.tail);
+  await send({ type: 'done', path, steps: report?.step ?? 0, loss: report?.loss ?? Number.NaN });
 }
 
 async function main(): Promise<void> {

@@ -66,7 +66,7 @@ export async function hostPool(
           mergeLabels: (input, answered) => mergeLabels(dataset, input, answered),
         }),
         ...createTrainingActivities(training),
-        ...createModelActivities({ db, artifacts, duck, scorer, log, code }),
+        ...createModelActivities(training),
       },
       maxConcurrentActivityTaskExecutions: host.slots,
     },

@@ -1,14 +1,18 @@
-// Measures what the document's checks ask for, of the variant that is judged; the rules are domain/check.ts.
+// Measures what the document's checks ask for, of the variant that is judged; the rules are domain/check.ts. What a program
+// says of it is check-program.ts's.
 import { setImmediate as turn } from 'node:timers/promises';
 import type { ScoredModel } from '../../adapters/scorer.js';
 import { type Check, type CheckFacts, type CheckReport, judgeCheck } from '../../domain/check.js';
-import { Failure, failures } from '../../domain/failures.js';
+import { Failure, failureCode, failures } from '../../domain/failures.js';
 import { type Answers, answersOf, measureOne, metricOf, rowsOf } from '../../domain/measure.js';
 import { type ModelInputs, pickInputs } from '../../domain/model.js';
 import { changeColumn, isInput } from '../../domain/perturbation.js';
+import type { PartsRead } from '../../domain/reuse.js';
 import { sameAnswers } from '../../domain/variant.js';
 import { expectedCalibrationError } from '../../stats/calibration.js';
 import { createRandom, drawWithout } from '../../stats/prng.js';
+import { type DeclaredCheck, measureProgram } from './check-program.js';
+import type { EvaluateDeps } from './evaluate.js';
 import type { ModelDeps } from './package.js';
 import { groups, seed, sliceDraws } from './report.js';
 import { type Holdout, score } from './score.js';
@@ -20,6 +24,11 @@ export interface Subject {
   model: ScoredModel;
   form: JudgedForm;
   inputs: ModelInputs;
+  /** What programs are told besides. */
+  gate: PartsRead<'evaluate'>['gate'];
+  champion: { version: number; metrics: Record<string, number> } | null;
+  /** Programs of the gate, by the names of their checks. */
+  programs: Map<string, DeclaredCheck>;
 }
 
 type Kind<K extends Check['kind']> = Extract<Check, { kind: K }>;
@@ -82,7 +91,7 @@ async function measureLatency(deps: ModelDeps, { batch }: Kind<'latency'>, subje
   return { kind: 'latency', p50Ms: timed?.p50Ms ?? NaN, p99Ms: timed?.p99Ms ?? NaN };
 }
 
-async function measureCheck(deps: ModelDeps, check: Check, subject: Subject): Promise<CheckFacts> {
+async function measureCheck(deps: EvaluateDeps, check: Check, subject: Subject): Promise<CheckFacts> {
   const { answers, sizeBytes } = subject.form;
   switch (check.kind) {
     case 'slice':
@@ -98,16 +107,18 @@ async function measureCheck(deps: ModelDeps, check: Check, subject: Subject): Pr
       const ece = expectedCalibrationError(truth, probabilities, classes.length);
       return { kind: 'calibration', ece, n: truth.length };
     }
+    case 'command':
+      return measureProgram(deps, check, subject);
   }
 }
 
 /** In the document's order. What is wrong with the request, such as an absent column, is a check that is not passed. */
-export async function runChecks(deps: ModelDeps, checks: Check[], subject: Subject): Promise<CheckReport[]> {
+export async function runChecks(deps: EvaluateDeps, subject: Subject): Promise<CheckReport[]> {
   const reports = [];
-  for (const check of checks) {
+  for (const check of subject.gate.checks) {
     const facts = await measureCheck(deps, check, subject).catch((error: unknown): CheckFacts => {
       if (!(error instanceof Failure) || failures[error.failure].family !== 'request') throw error;
-      return { kind: 'failed', reason: error.message };
+      return { kind: 'failed', failure: failureCode(error.failure), reason: error.message };
     });
     reports.push(judgeCheck(check, facts));
   }

@@ -12,14 +12,19 @@ import type { PartsRead } from '../../domain/reuse.js';
 import type { StepInput, Verdict } from '../../domain/run.js';
 import type { EvaluateResult, PackageResult } from '../../domain/steps.js';
 import { type DroppedVariant, variantRule, type VariantReport } from '../../domain/variant.js';
+import type { ProgramDeps } from '../program.js';
 import { type PureWork, seenBy } from '../reuse.js';
 import { currentStep, keeping } from '../step.js';
 import { runChecks } from './check.js';
+import { declaredChecks, type DeclaredCheck, programFacts } from './check-program.js';
 import { importance } from './importance.js';
 import type { ModelDeps } from './package.js';
 import { choose, report } from './report.js';
 import { type Holdout, readHoldout, score, scoredModel } from './score.js';
 import { demanded, formOf, type JudgedForm, scoreVariants, servable, type ServableCandidate } from './variant.js';
+
+export interface EvaluateDeps extends ModelDeps, ProgramDeps {}
+type Programs = Map<string, DeclaredCheck>;
 
 interface Incumbent {
   version: number;
@@ -37,26 +42,30 @@ async function scoreChampion(deps: ModelDeps, holdout: Holdout, champion: Champi
   return { version: champion.version, signature, outputs };
 }
 
-/** The evaluation as a function of what it reads and of the champion that there is now. */
-export function pureEvaluation(deps: ModelDeps, input: StepInput): PureWork<EvaluateResult> {
+/** The evaluation as a function of what it reads, of the champion that there is now and of what the gate's programs run in. */
+export async function pureEvaluation(deps: EvaluateDeps, input: StepInput): Promise<PureWork<EvaluateResult>> {
   const { run } = input.context;
+  const { document, context, model } = await seenBy(deps.db, 'evaluate', input);
+  const programs = await declaredChecks(deps, context.project, document.gate.checks);
   return {
     step: 'evaluate',
     facts: async () => {
-      const { document, model } = await seenBy(deps.db, 'evaluate', input);
       const incumbent = await championOf(deps.db, model);
       const { version, modelFile, golden, features } = incumbent ?? {};
       const champion = { version, modelFile, golden, features };
       // what a gate demands of the clock is measured in every run
       const timed = document.gate.checks.some(({ kind }) => kind === 'latency');
-      return JSON.parse(JSON.stringify({ champion, ...(timed && { run }) })) as Json;
+      const ran = programs.size > 0 && { programs: programFacts(programs) };
+      return JSON.parse(JSON.stringify({ champion, ...(timed && { run }), ...ran })) as Json;
     },
-    work: () => evaluate(deps, input),
+    work: () => evaluate(deps, input, programs),
+    // a program without a verdict may have one next time
+    keeps: ({ verdict }) => !(verdict.checks ?? []).some(({ kind, failure }) => kind === 'command' && failure),
     applied: (tx, { metrics, verdict, evaluation }) => setRunResult(tx, run, { metrics, verdict, evaluation }),
   };
 }
 
-async function evaluate(deps: ModelDeps, whole: StepInput): Promise<EvaluateResult> {
+async function evaluate(deps: EvaluateDeps, whole: StepInput, programs: Programs): Promise<EvaluateResult> {
   const step = currentStep();
   const { document, model, input } = await seenBy(deps.db, 'evaluate', whole);
   const holdout = await readHoldout(deps, input, document);
@@ -72,7 +81,7 @@ async function evaluate(deps: ModelDeps, whole: StepInput): Promise<EvaluateResu
     version: theirs.version,
     answers: answersOf(document.dataset.task, scale.labels, theirs.outputs, theirs.signature.classes, scale.classes),
   };
-  const judged = await judgeForms(deps, { document, best, champion, holdout });
+  const judged = await judgeForms(deps, { document, best, champion, holdout, programs });
   const { answers } = judged.form;
   const { signature, inputs, result } = best;
   const measured = await importance({
@@ -130,17 +139,20 @@ interface Judgement {
   best: ServableCandidate;
   champion: { version: number; answers: Answers } | null;
   holdout: Holdout;
+  programs: Programs;
 }
 
 /** The first of the wanted variants that passes is served; where none does, the last one's verdict stands. */
-async function judgeForms(deps: ModelDeps, { document, best, champion, holdout }: Judgement): Promise<Judged> {
+async function judgeForms(deps: EvaluateDeps, asked: Judgement): Promise<Judged> {
+  const { document, best, champion, holdout, programs } = asked;
   const { gate, serving } = document;
   const theirs = champion && { version: champion.version, metrics: metricsOf(champion.answers) };
   const dropped = [...best.dropped];
   const judgeForm = async (form: JudgedForm, refused: boolean): Promise<Judged> => {
     const rules = variantRule(serving, form, { dropped, refused });
     const model = await scoredModel(deps, { ...form, signature: best.signature });
-    const checks = await runChecks(deps, gate.checks, { holdout, model, form, inputs: best.inputs });
+    const subject = { holdout, model, form, inputs: best.inputs, gate, champion: theirs, programs };
+    const checks = await runChecks(deps, subject);
     const verdict = judge({ gate, metrics: metricsOf(form.answers), champion: theirs, rules, checks });
     const kept = best.forms.filter(({ variant }) => variant === 'float32' || variant === form.variant);
     return { form, verdict, variants: kept.map(reported), dropped };

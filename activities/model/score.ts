@@ -1,7 +1,9 @@
 // A packaged file on the labelled holdout rows, as raw rows, through the scorer.
 import type { ScoredModel } from '../../adapters/scorer.js';
-import { readInputs } from '../../adapters/inputs.js';
+import { readInputs, writeTypedRows } from '../../adapters/inputs.js';
+import { datasetOf, getDatasetVersion } from '../../db/dataset.js';
 import type { Digest } from '../../domain/artifact.js';
+import type { Schema } from '../../domain/dataset.js';
 import { Failure } from '../../domain/failures.js';
 import {
   type GoldenRows,
@@ -27,12 +29,17 @@ export interface Model {
 }
 
 export interface Holdout {
+  keys: string[];
   labels: string[];
   read(signature: Signature): Promise<ModelInputs>;
   /** Columns of the document's slices, as text. */
   slices: Record<string, string[]>;
   /** One further column, as text. Throws `SchemaMismatch` when there is none of that name. */
   column(name: string): Promise<string[]>;
+  /** As the dataset's version has it. */
+  schema(): Promise<Schema>;
+  /** Writes the rows as Parquet, all columns, in the same order. */
+  copyRows(to: string): Promise<void>;
 }
 
 /** Throws `NoLabels` when no row of the holdout has a label. */
@@ -48,16 +55,26 @@ export async function readHoldout(
     part: 'holdout' as const,
     labelled: true,
   };
+  const schema = async (): Promise<Schema> => {
+    const dataset = await datasetOf(deps.db, input.context.project, document.dataset.name);
+    return (await getDatasetVersion(deps.db, dataset.id, labelledVersion(input).dataset)).schema;
+  };
   const empty = { num: [], cat: [], task: document.dataset.task, classes: [] };
   const rows = await readInputs(deps.duck, { ...place, signature: empty, columns: document.evaluation.slices });
   const labels = rows.labels.map((label) => label ?? '');
   if (labels.length === 0) throw new Failure('NoLabels', 'the holdout has no labelled row to judge a model on');
   return {
+    keys: rows.keys,
     labels,
     slices: rows.extra,
     column: async (name) =>
       (await readInputs(deps.duck, { ...place, signature: empty, columns: [name] })).extra[name] ?? [],
     read: async (signature) => (await readInputs(deps.duck, { ...place, signature })).inputs,
+    schema,
+    copyRows: async (to) => {
+      const { key, label } = await schema();
+      await writeTypedRows(deps.duck, { ...place, key, label, classes: [] }, to);
+    },
   };
 }
 

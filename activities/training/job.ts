@@ -3,18 +3,16 @@
 import { constants } from 'node:fs';
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { codeLimits, unpackFolder } from '../../adapters/folder/index.js';
 import type { Duck } from '../../adapters/duckdb.js';
-import { identifier, sqlLiteral } from '../../adapters/duckdb.js';
-import { partRows } from '../../adapters/inputs.js';
+import { writeTypedRows } from '../../adapters/inputs.js';
 import type { Artifacts } from '../../adapters/store/index.js';
-import type { Digest } from '../../domain/artifact.js';
 import type { CommandJob, CommandPart } from '../../domain/command.js';
-import type { Schema, SplitPart } from '../../domain/dataset.js';
+import type { Schema } from '../../domain/dataset.js';
 import { Failure } from '../../domain/failures.js';
 import type { FittedFeatures, MatrixRef } from '../../domain/model.js';
 import type { CommandTrainer } from '../../domain/pipeline.js';
 import type { FeaturizeResult } from '../../domain/steps.js';
+import { programPaths } from '../program.js';
 
 export interface JobDeps {
   artifacts: Artifacts;
@@ -31,24 +29,7 @@ export interface JobData {
 }
 
 /** Below the folder of the attempt. */
-export const jobPaths = { code: 'code', job: 'job', temporary: 'job/tmp', checkpoint: 'job/checkpoint' } as const;
-
-export async function unpackCode({ artifacts }: JobDeps, code: Digest, folder: string): Promise<void> {
-  await unpackFolder(artifacts.store.stream(code), join(folder, jobPaths.code), codeLimits);
-}
-
-/** The rows of a matrix, in its order: labelled, and of a class that the training part has. */
-async function writeParquet(deps: JobDeps, data: JobData, part: SplitPart, to: string): Promise<void> {
-  const { schema, features } = data;
-  const { signature } = features;
-  const from = partRows({ ...data, part, signature, labelled: true }, schema.key, schema.label);
-  const classes = signature.classes.map(sqlLiteral).join(', ');
-  const known = classes === '' ? '' : `AND typed.${identifier(schema.label)}::VARCHAR IN (${classes})`;
-  await deps.duck.session({ exact: true }, async (session) => {
-    const select = `SELECT typed.* ${from} ${known} ORDER BY typed.${identifier(schema.key)}`;
-    await session.query(`COPY (${select}) TO ${sqlLiteral(to)} (FORMAT parquet)`);
-  });
-}
+export const jobPaths = { ...programPaths, checkpoint: 'job/checkpoint' } as const;
 
 async function writePart(
   deps: JobDeps,
@@ -56,7 +37,11 @@ async function writePart(
   { name, matrix, job }: { name: 'train' | 'validation'; matrix: MatrixRef; job: string },
 ): Promise<CommandPart> {
   const paths = { parquet: `${name}.parquet`, x: `${name}.x.f32`, y: `${name}.y.f32` };
-  await writeParquet(deps, data, name, join(job, paths.parquet));
+  const { file, split, features } = data;
+  const { key, label } = data.schema;
+  // as in the matrix: labelled, and of a class that the training part has
+  const rows = { file, split, part: name, labelled: true, key, label, classes: features.signature.classes };
+  await writeTypedRows(deps.duck, rows, join(job, paths.parquet));
   for (const of of ['x', 'y'] as const) {
     await copyFile(await deps.artifacts.localPath(matrix[of]), join(job, paths[of]), constants.COPYFILE_FICLONE);
   }

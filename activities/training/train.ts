@@ -3,7 +3,6 @@
 import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { CancelledFailure } from '@temporalio/activity';
 import { runTrainer, type TrainerHandlers, type TrainerRun } from '../../adapters/trainer.js';
 import { inScratchFolder } from '../../adapters/scratch.js';
 import { inTransaction } from '../../db/client.js';
@@ -21,6 +20,7 @@ import { runtimeVersion } from '../../ml/provider.js';
 import { mismatch, readCheckpointHeader } from '../../ml/trainers/checkpoint.js';
 import { needsOf, trainers } from '../../ml/trainers/index.js';
 import { requireMemory } from '../../ml/trainers/needs.js';
+import { following } from '../program.js';
 import { type ReuseDeps, reusing, seenBy } from '../reuse.js';
 import { currentStep, keeping, type Step } from '../step.js';
 import { columnFacts } from './columns.js';
@@ -269,24 +269,10 @@ export async function supervise(
       step.heartbeat({ step: message.step, checkpoint: latest as never });
     },
   });
-  let interrupted = false;
-  const interrupt = () => {
-    interrupted = true;
-    void trainer.stop();
-  };
-  step.signal.addEventListener('abort', interrupt, { once: true });
-  if (step.signal.aborted) interrupt();
   try {
-    const done = await trainer.done;
-    await curve.flush();
-    return done;
-  } catch (error) {
-    await curve.flush();
-    if (!interrupted) throw error;
-    if (!step.draining()) throw new CancelledFailure('the run was cancelled');
-    throw new Failure('WorkerShutdown', `stored a checkpoint at step ${latest?.step ?? 0}`);
+    return await following(trainer, () => `stored a checkpoint at step ${latest?.step ?? 0}`);
   } finally {
-    step.signal.removeEventListener('abort', interrupt);
+    await curve.flush();
   }
 }
 

@@ -27,6 +27,7 @@ interface Document {
   name: string;
   dataset: { source: { path: string } };
   trainer: { params?: { directory?: string } };
+  gate: { checks?: { command?: { directory?: string } }[] };
 }
 
 /** `folder` is one of examples/; `rows` are what the champion is asked about. */
@@ -39,8 +40,10 @@ export async function play(
   const document = parse(await readFile(join(projectRoot, 'examples', folder, 'pipeline.yaml'), 'utf8')) as Document;
   const { name } = document;
   document.dataset.source.path = resolve(projectRoot, document.dataset.source.path);
-  const { params } = document.trainer;
-  if (params?.directory !== undefined) params.directory = resolve(projectRoot, params.directory);
+  const programs = [document.trainer.params, ...(document.gate.checks ?? []).map(({ command }) => command)];
+  for (const program of programs) {
+    if (program?.directory !== undefined) program.directory = resolve(projectRoot, program.directory);
+  }
   await api.post('/api/v1/pipelines', document);
   const { id } = await api.post<{ id: string }>(`/api/v1/pipelines/${name}/runs`, { trigger: 'manual' });
   for await (const { type, data } of api.events(id)) {

@@ -58,12 +58,17 @@ export async function openModelWorld() {
       ...{ scratch, memoryLimitMb, checkpointEveryMs, childEnv: {} },
       device: { provider: 'cpu' as const, name: 'cpu', note: '', threads: 1 },
       command: {
-        ...{ python: 'python3', environments: join(world.folder, 'environments'), variables: [], secrets: [] },
+        ...{ python: 'python3', environments: join(world.folder, 'environments'), variables: [] },
+        secrets: ['postgres-password'],
         ...{ network: 'none', tracking: () => Promise.resolve(null) },
       },
       onChild: (pid: number, alive: boolean) => void (alive && children.push(pid)),
     };
-    return { ...createDatasetActivities(deps), ...createTrainingActivities(training), ...createModelActivities(deps) };
+    return {
+      ...createDatasetActivities(deps),
+      ...createTrainingActivities(training),
+      ...createModelActivities(training),
+    };
   }
 
   async function openStep(context: RunContext, node: string): Promise<Step> {
@@ -114,6 +119,7 @@ export async function openModelWorld() {
   return {
     world,
     children,
+    activitiesOf,
     openStep,
     execute,
     async close() {

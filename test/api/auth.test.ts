@@ -144,6 +144,53 @@ describe('names', () => {
   });
 });
 
+describe('programs', () => {
+  const program = { program: ['sh', '-c', 'true'], code: `sha256:${'0'.repeat(64)}` };
+  const trained = { ...digits, name: 'trained', trainer: { type: 'command', params: program } };
+  const gate = { metric: 'accuracy', min: 0.5, checks: [{ size: { maxBytes: 1 } }, { command: program }] };
+
+  it('are posted by an admin alone, as a trainer and as a check', async () => {
+    const operator = await tokenFor('olga', 'operator');
+    for (const body of [trained, { ...trained, trainer: [{ type: 'linear' }, trained.trainer] }, { ...digits, gate }]) {
+      expect(await codeOf(await api.post('/api/v1/pipelines', body, operator))).toBe('403 forbidden');
+      // an admin may, and then hears that no such code was uploaded
+      expect(await codeOf(await api.post('/api/v1/pipelines', body, admin))).toBe('422 invalid-pipeline');
+    }
+    expect((await api.post('/api/v1/pipelines', { ...digits, name: 'olga' }, operator)).status).toBe(201);
+  });
+
+  it('are chosen for a run by an admin alone, however the path is written', async () => {
+    const operator = await tokenFor('oleg', 'operator');
+    const ask = async (overrides: Record<string, unknown>, who: Record<string, string>) =>
+      (await api.post('/api/v1/pipelines/olga/runs', { overrides }, who)).status;
+    const chosen: Record<string, unknown>[] = [
+      { trainer: trained.trainer },
+      { 'trainer.params.program': ['sh'] },
+      { '[trainer].params.program': ['sh'] },
+      { '.trainer.type': 'command' },
+      { gate },
+      { 'gate.checks': gate.checks },
+      { '[gate][checks]': gate.checks },
+      { 'gate.checks[0]': { command: program } },
+      { 'gate.checks[0].command': program },
+      { 'gate.checks[0].command.program[1]': 'x' },
+      { 'gate.checks[0].command.code': program.code },
+      { 'gate.checks[0].command.image': 'x' },
+    ];
+    for (const overrides of chosen) {
+      expect(await ask(overrides, operator), JSON.stringify(overrides)).toBe(403);
+      expect(await ask(overrides, admin), JSON.stringify(overrides)).not.toBe(403);
+    }
+    const others = [
+      { 'trainer.params.params.depth': 3 },
+      { 'gate.checks[0].command.params.code': 3 },
+      { 'gate.checks[0].command.deadline': '1 s' },
+      { 'gate.checks': [{ slice: { column: 'code', min: 0.5 } }] },
+    ];
+    for (const overrides of others) expect(await ask(overrides, operator), JSON.stringify(overrides)).not.toBe(403);
+  });
+});
+
 describe('projects', () => {
   it('hide from each other what they have', async () => {
     await api.database.db.execute(sql`insert into project (name) values ('other')`);

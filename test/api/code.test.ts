@@ -178,3 +178,46 @@ describe('a pipeline with a program', () => {
     expect(opened.status).toBe(202);
   });
 });
+
+describe('a check with a program', () => {
+  const gated = (name: string, ...checks: Record<string, unknown>[]) => ({
+    ...{ ...digits, name },
+    gate: { metric: 'accuracy', min: 0.5, checks },
+  });
+  const post = (body: unknown) => api.post('/api/v1/pipelines', body);
+
+  it('has its directory packed and kept with the version, which changes with its content', async () => {
+    const folder = directory('judge');
+    const command = { directory: folder, program: ['python3', 'train.py'] };
+    const body = gated('judged', { size: { maxBytes: 1 } }, { name: 'mine', command });
+    expect(await jsonOf(await post(body))).toMatchObject({ version: 1 });
+    expect(await jsonOf(await post(body))).toMatchObject({ version: 1 });
+    const { document } = await pipelineView(api.deps.db, 'default', 'judged');
+    const packed = await code(folder);
+    expect((document as { gate: { checks: unknown } }).gate.checks).toEqual([
+      { size: { maxBytes: 1 } },
+      { name: 'mine', command: { program: ['python3', 'train.py'], code: packed } },
+    ]);
+    expect(
+      await jsonOf(await post(gated('by-code', { command: { ...command, directory: undefined, code: packed } }))),
+    ).toMatchObject({ version: 1 });
+    writeFileSync(join(folder, 'train.py'), 'print(10)\n');
+    expect(await jsonOf(await post(body))).toMatchObject({ version: 2 });
+  });
+
+  it('names what is wrong with the directory or the code', async () => {
+    const size = { size: { maxBytes: 1 } };
+    const faultOf = async (command: Record<string, unknown>) => {
+      const answer = await problemOf(await post(gated('wrong', size, { command: { program: ['x'], ...command } })));
+      return [answer.type, answer.errors[0]?.path];
+    };
+    expect(await faultOf({ directory: 'no/such/folder' })).toEqual([
+      '/problems/source-not-found',
+      'gate.checks[1].command.directory',
+    ]);
+    expect(await faultOf({ code: `sha256:${'0'.repeat(64)}` })).toEqual([
+      '/problems/invalid-pipeline',
+      'gate.checks[1].command.code',
+    ]);
+  });
+});

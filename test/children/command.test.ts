@@ -12,7 +12,7 @@ import { killLeftPrograms } from '../../adapters/command/run.js';
 import { entryArguments } from '../../adapters/paths.js';
 import type { CommandSpec } from '../../domain/command.js';
 import { Failure } from '../../domain/failures.js';
-import { follow, livingWith, place, scene } from './programs.js';
+import { follow, livingWith, place, scene, training } from './programs.js';
 
 const mark = `perennial-test-${randomUUID().slice(0, 8)}`;
 const living = () =>
@@ -207,7 +207,7 @@ const counting = (given: Partial<CommandSpec> = {}) =>
 
 async function resumed(kept: string): Promise<{ model: string; first: number }> {
   const { step } = await checkpointHeader(kept);
-  const spec = counting({ resumedFromStep: step });
+  const spec = counting({ training: training(step) });
   await restoreCheckpoint(kept, join(spec.folder, 'job/checkpoint'), 1e6);
   const { run, seen } = follow(spec);
   const { path } = await (await run).done;

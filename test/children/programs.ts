@@ -8,6 +8,10 @@ import type { CommandSpec, MetricLine } from '../../domain/command.js';
 
 export const place = mkdtempSync(join(tmpdir(), 'perennial-command-'));
 
+export const training = (resumedFromStep = 0): CommandSpec['training'] => ({
+  ...{ checkpointEveryMs: 50, inputsDigest: 'sha256:of-a-test', resumedFromStep },
+});
+
 /** A folder with `code/` holding these files, and an empty `job/`. */
 export function scene(files: Record<string, string>, given: Partial<CommandSpec> = {}): CommandSpec {
   const folder = mkdtempSync(join(place, 'run-'));
@@ -16,13 +20,13 @@ export function scene(files: Record<string, string>, given: Partial<CommandSpec>
   const { PATH = '' } = process.env;
   const env = { PATH, HOME: join(folder, 'job'), TMPDIR: join(folder, 'job/tmp'), PERENNIAL_JOB: join(folder, 'job') };
   return {
-    ...{ folder, cwd: join(folder, 'code'), env, cleanUp: null, inputsDigest: 'sha256:of-a-test', resumedFromStep: 0 },
+    ...{ folder, cwd: join(folder, 'code'), env, cleanUp: null },
+    training: training(),
     ...{
       command: ['sh', 'main.sh'],
       deadlineMs: 20_000,
       memoryMb: 2_000,
       diskMb: 1_000,
-      checkpointEveryMs: 50,
       drainMs: 1_000,
     },
     ...given,

@@ -113,6 +113,34 @@ describe('single numbers', () => {
   });
 });
 
+describe('a program', () => {
+  const limits = { deadlineMs: 1000, memoryMb: 16, diskMb: 1, params: {}, image: null, directory: null, code: null };
+  const demand = named({ kind: 'command', program: ['python3', 'judge.py'], ...limits });
+
+  it('is passed by its verdict alone, which is told', () => {
+    const held = judgeCheck(demand, { kind: 'command', passed: true, reason: 'gap 0.01', value: 0.01 });
+    expect(held).toMatchObject({ kind: 'command', passed: true, measured: 0.01 });
+    expect(held.reason).toBe('mine: gap 0.01; required: a passing verdict of python3 judge.py');
+    const not = judgeCheck(demand, { kind: 'command', passed: false, reason: 'gap 0.3\nin the north', value: null });
+    expect(not).toMatchObject({ passed: false, measured: null });
+    expect(not.reason).toBe(
+      'mine: gap 0.3 | in the north; required: a passing verdict of python3 judge.py; not passed',
+    );
+    expect(not).not.toHaveProperty('failure');
+  });
+
+  it('without a verdict is not passed, and says why in one line that can be stored', () => {
+    const lines = `ended with code 1; its last lines:\n${'x\0\n'.repeat(2000)}KeyError: \ud800 'age'`;
+    const none = judgeCheck(demand, { kind: 'failed', failure: 'command-failed', reason: lines });
+    expect(none).toMatchObject({ passed: false, measured: null, failure: 'command-failed' });
+    expect(none.reason).toMatch(/^mine: no verdict \(command-failed\): ended with code 1; its last lines: \| x /);
+    expect(none.reason).toMatch(/KeyError: {3}'age'; required: .*; not passed$/);
+    expect(none.reason.length).toBeLessThan(1_200);
+    expect(none.reason).not.toMatch(/[\p{Cc}\p{Surrogate}]/u);
+    expect(judgeCheck(demand, { kind: 'size', sizeBytes: 1 }).passed).toBe(false);
+  });
+});
+
 describe('the gate with checks', () => {
   const gate = { metric: 'accuracy', min: 0.5, max: null, champion: null } as const;
   const size = (maxBytes: number) => judgeCheck(named({ kind: 'size', maxBytes }), { kind: 'size', sizeBytes: 10 });

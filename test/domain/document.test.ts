@@ -15,6 +15,9 @@ const dataset = { name: 'digits', key: 'id', label: 'label', task: 'classificati
 const linear = { type: 'linear' };
 const gated = (...checks: Json[]) => digits({ gate: { metric: 'accuracy', min: 0.5, checks } });
 
+const code = `sha256:${'a'.repeat(64)}`;
+const judging = { code, program: ['judge'] };
+
 /** What is written, where the fault lies, what its message says. */
 const bad: [Json, string, string[]][] = [
   [null, '', ['found null', 'an object with name']],
@@ -119,7 +122,20 @@ const bad: [Json, string, string[]][] = [
   [regression({ labeling: { strategy: 'margin' } }), 'labeling.strategy', ['needs classes', 'random']],
   [gated(7), 'gate.checks[0]', ['found 7', 'one of slice, invariance']],
   [gated({}), 'gate.checks[0]', ['found no check']],
-  [gated({ command: { program: ['judge'] } }), 'gate.checks[0].command', ['not built yet', 'slice, invariance']],
+  [gated({ command: null }), 'gate.checks[0].command', ['found null', 'an object with directory, code, program']],
+  [gated({ command: { code } }), 'gate.checks[0].command.program', ['found nothing', 'program and its arguments']],
+  [gated({ command: { code, program: [] } }), 'gate.checks[0].command.program', ['a list of 0']],
+  [gated({ command: { code, program: 'judge' } }), 'gate.checks[0].command.program', ['found "judge"']],
+  [gated({ command: { program: ['judge'] } }), 'gate.checks[0].command.directory', ['neither directory nor code']],
+  [gated({ command: { code, directory: 'x', program: ['judge'] } }), 'gate.checks[0].command.directory', ['both']],
+  [gated({ command: { ...judging, code: 'sha256:1' } }), 'gate.checks[0].command.code', ['64 hex digits']],
+  [gated({ command: { ...judging, image: 'python:3' } }), 'gate.checks[0].command.image', ['name@sha256']],
+  [gated({ command: { ...judging, deadline: '23 hours' } }), 'gate.checks[0].command.deadline', ['1 s to 22 hours']],
+  [gated({ command: { ...judging, memoryMb: 1 } }), 'gate.checks[0].command.memoryMb', ['≥ 16']],
+  [gated({ command: { ...judging, diskMb: 0 } }), 'gate.checks[0].command.diskMb', ['≥ 1']],
+  [gated({ command: { ...judging, params: [] } }), 'gate.checks[0].command.params', ['an object for the program']],
+  [gated({ command: { ...judging, inputs: 'rows' } }), 'gate.checks[0].command.inputs', ['unknown field "inputs"']],
+  [gated({ command: judging }, { command: judging }), 'gate.checks[1].name', ['"command judge" again']],
   [gated({ slices: { column: 'a' } }), 'gate.checks[0].slices', ['unknown check', 'did you mean "slice"']],
   [gated({ size: { maxBytes: 1 }, latency: { p99Ms: 1 } }), 'gate.checks[0]', ['latency and size']],
   [gated({ size: { maxBytes: '10 XB' } }), 'gate.checks[0].size.maxBytes', ['"10 XB"', '10 MB']],
@@ -401,6 +417,8 @@ describe('checks', () => {
         { size: { maxBytes: '10 MB' } },
         { calibration: { maxEce: 0.05 } },
         { invariance: { column: 'px02' } },
+        { command: { directory: 'checks', program: ['python3', 'judge.py'] } },
+        { name: 'fair', command: { ...judging, deadline: '5 minutes', memoryMb: 100, diskMb: 10, params: { a: [1] } } },
       ),
     );
     expect(document.gate.checks).toEqual([
@@ -421,6 +439,14 @@ describe('checks', () => {
       {
         ...{ kind: 'invariance', name: 'invariance px02', column: 'px02', min: 0.99, rows: 1000 },
         changes: [{ kind: 'shuffle' }],
+      },
+      {
+        ...{ kind: 'command', name: 'command python3 judge.py', directory: 'checks', code: null, image: null },
+        ...{ program: ['python3', 'judge.py'], deadlineMs: 14_400_000, memoryMb: 4096, diskMb: 10_240, params: {} },
+      },
+      {
+        ...{ kind: 'command', name: 'fair', directory: null, ...judging, image: null },
+        ...{ deadlineMs: 300_000, memoryMb: 100, diskMb: 10, params: { a: [1] } },
       },
     ]);
     expect(parsed(digits()).gate.checks).toEqual([]);

@@ -40,6 +40,14 @@ describe('the plan of a run', () => {
     expect(plan.find(({ name }) => name === 'package-2')?.after).toContain('train-2');
   });
 
+  it('gives every program of the gate its time in evaluate, twice where two variants may be judged', () => {
+    const command = { code: `sha256:${'a'.repeat(64)}`, program: ['judge'], deadline: '3 hours' };
+    const gate = { metric: 'accuracy', min: 0.5, checks: [{ command }, { size: { maxBytes: 1 } }] };
+    const hours = (changes: Parameters<typeof digits>[0]) =>
+      (planRun(parsed(digits(changes))).find(({ name }) => name === 'evaluate')?.timeoutMs ?? 0) / 3_600_000;
+    expect([hours({}), hours({ gate }), hours({ gate, serving: { variant: 'auto' } })]).toEqual([2, 6, 10]);
+  });
+
   it('trains on a GPU where a step is large, or where the document says so', () => {
     const [trainer] = parsed(digits({ trainer: { type: 'linear', params: { batch: 65_536 } } })).trainers;
     if (!trainer) throw new Error('no trainer');

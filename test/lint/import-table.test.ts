@@ -28,6 +28,8 @@ const cases: [file: string, specifier: string, values: boolean, types: boolean][
   ['activities/training/train.ts', '../fail.js', true, true],
   ['activities/training/train.ts', '../step.js', true, true],
   ['activities/training/train.ts', '../steps.js', false, false],
+  ['activities/model/check-program.ts', '../program.js', true, true],
+  ['activities/model/check-program.ts', '../training/command.js', false, false],
   ['activities/training/train.ts', '../../db/run.js', true, true],
   ['activities/training/train.ts', '../../workflows/run.messages.js', false, true],
   ['activities/index.ts', './training/index.js', true, true],

@@ -1,8 +1,11 @@
 // Serving variants and checks end to end: what was judged is what answers, bit for bit; a variant that answers otherwise is
 // not served, and a check that does not hold rejects the candidate with what was measured.
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { join } from 'node:path';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { projectRoot } from '../../adapters/paths.js';
 import { run as runSmallDigits } from '../../examples/09-int8/run.js';
 import { Api } from '../../examples/digits/client.js';
 import { numbers } from '../ml/support.js';
@@ -149,8 +152,13 @@ describe('int8', { timeout: 300_000 }, () => {
   });
 });
 
+/** Null, or why programs in Python cannot be run here. */
+const noPython = spawnSync('python3', ['--version']).error?.message ?? null;
+if (noPython !== null) console.info(`no check in Python: ${noPython}`);
+
 interface Checked {
   name: string;
+  failure?: string;
   passed: boolean;
   measured: number | null;
   reason: string;
@@ -241,5 +249,28 @@ describe('checks of the gate', { timeout: 300_000 }, () => {
       expect.stringMatching(/^c5: expected calibration error 0\.\d+ on \d+ rows/),
     ]);
     expect(run.verdict?.reasons.slice(1)).toEqual(checks.map(({ reason }) => reason));
+  });
+
+  test.skipIf(noPython !== null)('a program of one’s own, that of example 06, lets through or rejects', async () => {
+    const directory = join(projectRoot, 'examples/06-command-sklearn/check');
+    const command = { directory, program: ['python3', 'recall.py'], deadline: '1 minute', params: { floor: 0.7 } };
+    await post(system, checked('own', [{ name: 'recall', command }]), table);
+    const first = await open(system, 'own');
+    expect(promotion(await ended(system, first, patience))).toBe(1);
+    const [held] = await checksOf(first);
+    expect(held).toMatchObject({ name: 'recall', passed: true });
+    expect(held).not.toHaveProperty('failure');
+    expect(held!.measured).toBeGreaterThanOrEqual(0.7);
+    expect(held!.reason).toMatch(
+      /^recall: (yes|no) is found in a share of [\d.]+; required: a passing verdict of python3 /,
+    );
+    const second = await open(system, 'own', { 'gate.checks[0].command.params': { floor: 1.1 } });
+    expect(await ended(system, second, patience)).toMatchObject({ status: 'rejected', verdict: { passed: false } });
+    const third = await open(system, 'own', { 'gate.checks[0].command.params': {} });
+    expect(await ended(system, third, patience)).toMatchObject({ status: 'rejected', verdict: { passed: false } });
+    const [none] = await checksOf(third);
+    expect(none).toMatchObject({ passed: false, measured: null, failure: 'command-failed' });
+    expect(none!.reason).toContain("KeyError: 'floor'");
+    expect(await champion(system, 'own')).toBe(1);
   });
 });
