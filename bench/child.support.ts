@@ -2,15 +2,17 @@
 import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { runTrainer, type TrainerRun } from '../adapters/trainer.js';
-import type { Progress, TrainSpec } from '../domain/model.js';
+import { runTrainer, type TrainerHandlers, type TrainerRun } from '../adapters/trainer.js';
+import type { TrainSpec } from '../domain/model.js';
 import type { TrainerParams } from '../domain/trainers.js';
 import { classificationSpec, randomVector } from './epochs.support.js';
 
 export interface Bed {
+  /** Everything of the bed lies in it. */
+  folder: string;
   /** A spec for `rows` rows of `width`, whose files hold random numbers. */
   spec(sizes: { rows: number; width: number; outputs: number }, params: TrainerParams): TrainSpec;
-  start(spec: TrainSpec, on: { progress(progress: Progress): void }, memoryLimitMb: number): TrainerRun;
+  start(spec: TrainSpec, on: Partial<TrainerHandlers>, memoryLimitMb: number): TrainerRun;
   remove(): void;
 }
 
@@ -31,6 +33,7 @@ export function testBed(): Bed {
   const folder = mkdtempSync(join(tmpdir(), 'perennial-bench-'));
   let next = 0;
   return {
+    folder,
     spec(sizes, params) {
       const spec = classificationSpec('mlp', sizes, params);
       const name = join(folder, String(next++));
@@ -42,7 +45,8 @@ export function testBed(): Bed {
     start(spec, on, memoryLimitMb) {
       const file = join(folder, `spec-${next++}.json`);
       writeFileSync(file, JSON.stringify(spec));
-      const handlers = { started: () => undefined, checkpoint: () => Promise.resolve(), ...on };
+      const nothing = { started: () => undefined, progress: () => undefined, checkpoint: () => Promise.resolve() };
+      const handlers = { ...nothing, ...on };
       return runTrainer(file, handlers, { deadlineMs: 600_000, memoryLimitMb });
     },
     remove: () => rmSync(folder, { recursive: true, force: true }),

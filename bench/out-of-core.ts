@@ -1,13 +1,30 @@
 // Samples per second of `mlp` 784-256-128-10 on a matrix of five times its memory limit, against one that fits a buffer,
 // with the same limit, each in a trainer child; the two take turns. A child over its limit would be killed.
+// `--trainer <type>` shows instead that this trainer learns from so much at all, killed and resumed (out-of-core.support.ts).
 import { testBed } from './child.support.js';
 import { median } from './epochs.support.js';
+import { limitMb, proof, type Proven, proven } from './out-of-core.support.js';
 
 const [width, batch, repetitions, secondsEach] = [784, 256, 3, 6];
-const limitMb = 384;
 const params = { hidden: [256, 128], batch, epochs: 100 };
 
-export async function bench(): Promise<{ ours: number; peer: number; ratio: number; unit: 'samples/s'; runs: number }> {
+interface Figure {
+  ours: number;
+  peer: number;
+  ratio: number;
+  unit: 'samples/s' | 'MiB';
+  runs: number;
+}
+
+export async function bench(): Promise<Figure> {
+  const at = process.argv.indexOf('--trainer');
+  if (at < 0) return rates();
+  const trainer = process.argv[at + 1] ?? '';
+  if (!(trainer in proven)) throw new Error(`--trainer is one of ${Object.keys(proven).join(', ')}`);
+  return proof(trainer as Proven);
+}
+
+async function rates(): Promise<Figure> {
   const bed = testBed();
   /** Rows a second between the first report and the end of the time. */
   const rate = async (spec: ReturnType<typeof bed.spec>): Promise<number> => {

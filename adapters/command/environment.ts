@@ -198,6 +198,14 @@ async function isReady(target: string): Promise<boolean> {
   );
 }
 
+const folderOf = (cache: string, digest: Digest): string =>
+  join(cache, digest.slice('sha256:'.length, 'sha256:'.length + 32));
+
+/** Whether nothing is left to be made, in that cache. */
+export async function isPrepared({ digest, requirements }: DeclaredEnvironment, cache: string): Promise<boolean> {
+  return requirements === null || isReady(folderOf(cache, digest));
+}
+
 /**
  * What the directory declares. Throws `EnvironmentInvalid` for a lock file that is not complete, `EnvironmentFailed` where
  * there is one and no Python.
@@ -241,7 +249,7 @@ export async function prepareEnvironment(
   options: EnvironmentOptions,
 ): Promise<Environment> {
   if (requirements === null) return { bin: null, variables: {} };
-  const target = join(options.cache, digest.slice('sha256:'.length, 'sha256:'.length + 32));
+  const target = folderOf(options.cache, digest);
   if (!(await isReady(target))) {
     await mkdir(options.cache, { recursive: true });
     const lock = { timeoutMs: buildMs, what: `the environment ${target}` };

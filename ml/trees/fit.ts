@@ -84,6 +84,11 @@ const columnOf = ({ scores }: Part, outputs: number, tree: number): Column => ({
 /** Grows the trees of one round and adds them to the state and to the scores of both parts. */
 type Round = (next: (output: number) => void) => Promise<void>;
 
+/** Lets messages of the parent in between two trees: the first turn may end what was read before, so that only the second reads. */
+async function readMessages(): Promise<void> {
+  for (const _ of [1, 2]) await setImmediate();
+}
+
 function rounds({ spec, params, columns }: Plan, state: TreesState, parts: Parts, gradients: Gradients): Round {
   const { matrix } = parts.train;
   const { arena } = parts;
@@ -108,8 +113,7 @@ function rounds({ spec, params, columns }: Plan, state: TreesState, parts: Parts
       if (bag) addTree(matrix, bins, tree, column, bag);
       if (parts.validation) addTree(parts.validation.matrix, bins, tree, columnOf(parts.validation, outputs, output));
       state.trees.push(tree);
-      // Messages of the parent are read between two trees.
-      await setImmediate();
+      await readMessages();
     }
     state.round += 1;
   };

@@ -109,9 +109,9 @@ describe('a program that goes wrong has a name', () => {
   });
 
   test('no model, a model that is a folder or a link', async () => {
-    for (const left of ['true', 'mkdir "$PERENNIAL_JOB/model.onnx"', 'ln -s /etc/passwd "$PERENNIAL_JOB/model.onnx"']) {
-      expect((await failureOf(scene(sh(left)))).failure).toBe('CommandNoModel');
-    }
+    const left = ['true', 'mkdir "$PERENNIAL_JOB/model.onnx"', 'ln -s /etc/passwd "$PERENNIAL_JOB/model.onnx"'];
+    const found = await Promise.all(left.map((line) => failureOf(scene(sh(line)))));
+    expect(found.map(({ failure }) => failure)).toEqual(left.map(() => 'CommandNoModel'));
   });
 
   test('writes more than it may', async () => {
@@ -155,8 +155,8 @@ describe('a program that goes wrong has a name', () => {
   test('prints a secret, in one piece or two', async () => {
     const secret = 'hunter2-hunter2';
     const printing = ['echo "the key is hunter2-hunter2"', 'printf hunter2; sleep 0.3; echo -hunter2; exit 1'];
-    for (const line of printing) {
-      const { failure, detail } = await failureOf(scene(sh(line, model)), [secret]);
+    const found = await Promise.all(printing.map((line) => failureOf(scene(sh(line, model)), [secret])));
+    for (const { failure, detail } of found) {
       expect(failure).toBe('CommandPrintedSecret');
       expect(detail).not.toContain('hunter2');
     }

@@ -1,42 +1,23 @@
-import { createHash } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { runTrainer } from '../../adapters/trainer.js';
 import type { TrainSpec } from '../../domain/model.js';
 import { decodeCheckpoint } from '../../ml/trainers/checkpoint.js';
-import { type Toy, toyData, trainSpec } from '../ml/spec.js';
+import { toyData, trainSpec } from '../ml/spec.js';
+import { folder, quiet, removeFolder, sentences, sha256Of, specFile, talk, write } from './trainings.js';
 
-const folder = mkdtempSync(join(tmpdir(), 'perennial-mlp-'));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(removeFolder);
 
 const options = { deadlineMs: 120_000, memoryLimitMb: 600 };
-const sha256 = (path: string): string => createHash('sha256').update(readFileSync(path)).digest('hex');
 
 type Sizes = Pick<TrainSpec, 'rows' | 'width' | 'outputs' | 'task'>;
 
-function write(name: string, { x, y }: Toy): { x: string; y: string } {
-  const paths = { x: join(folder, `${name}-x.f32`), y: join(folder, `${name}-y.f32`) };
-  writeFileSync(paths.x, new Uint8Array(x.buffer));
-  writeFileSync(paths.y, new Uint8Array(y.buffer));
-  return paths;
-}
-
-let next = 0;
-function specFile(spec: TrainSpec, checkpoint: string | null): string {
-  const out = mkdtempSync(join(folder, `run-${next++}-`));
-  const file = join(out, 'spec.json');
-  writeFileSync(file, JSON.stringify({ ...spec, paths: { ...spec.paths, checkpoint, out } }));
-  return file;
-}
-
-const quiet = { started: () => undefined, progress: () => undefined, checkpoint: () => Promise.resolve() };
-
+let kept = 0;
 /** Killed with SIGKILL after its `after`-th checkpoint; the checkpoint, or null when it ended before. */
 async function killed(spec: TrainSpec, from: string | null, after: number): Promise<string | null> {
-  const kept = join(folder, `kept-${next}.state`);
+  const copy = join(folder, `kept-${kept++}.state`);
   let seen = 0;
   const run = runTrainer(
     specFile(spec, from),
@@ -44,7 +25,7 @@ async function killed(spec: TrainSpec, from: string | null, after: number): Prom
       ...quiet,
       checkpoint: async ({ path }) => {
         if (++seen !== after) return;
-        await copyFile(path, kept);
+        await copyFile(path, copy);
         process.kill(run.pid, 'SIGKILL');
       },
     },
@@ -52,7 +33,7 @@ async function killed(spec: TrainSpec, from: string | null, after: number): Prom
   );
   return run.done.then(
     () => null,
-    () => kept,
+    () => copy,
   );
 }
 
@@ -60,13 +41,12 @@ async function expectSameBytesUnderKills(spec: TrainSpec, kills: number): Promis
   const whole = await runTrainer(specFile({ ...spec, checkpointEveryMs: 1e9 }, null), quiet, options).done;
   let from: string | null = null;
   for (let kill = 1; kill <= kills; kill++) {
-    const kept: string | null = await killed(spec, from, kill);
-    expect(kept).not.toBeNull();
-    from = kept;
+    from = await killed(spec, from, kill);
+    expect(from).not.toBeNull();
   }
   const last = await runTrainer(specFile(spec, from), quiet, options).done;
   expect(last).toMatchObject({ steps: whole.steps, loss: whole.loss });
-  expect(sha256(last.path)).toBe(sha256(whole.path));
+  expect(sha256Of(last.path)).toBe(sha256Of(whole.path));
 }
 
 describe('killed again and again, and resumed: the same bytes', { timeout: 120_000 }, () => {
@@ -80,23 +60,10 @@ describe('killed again and again, and resumed: the same bytes', { timeout: 120_0
   });
 
   test('bags of n-grams beside numbers, calibrated at the end', async () => {
-    const tokens = { columns: [24, 24], ids: 300 };
-    const [width, dense] = [52, 4];
-    const sentences = (rows: number): Toy => {
-      const { x: values, y } = toyData(rows, dense, 3);
-      const x = new Float32Array(rows * width);
-      for (let row = 0; row < rows; row++) {
-        x.set(values.subarray(row * dense, (row + 1) * dense), row * width);
-        // half of a row is padding; the ids lean on the label
-        for (let i = dense; i < width; i++)
-          x[row * width + i] = i % 2 ? 0 : 1 + ((row * 31 + i * 7 + y[row]! * 50) % 300);
-      }
-      return { x, y };
-    };
-    const sizes: Sizes = { rows: 2_000, width, outputs: 3, task: 'classification' };
+    const sizes: Sizes = { rows: 2_000, width: talk.width, outputs: 3, task: 'classification' };
     const validation = { rows: 300, ...write('heard', sentences(300)) };
     const params = { dims: 8, hidden: 8, dropout: 0.2, epochs: 20, batch: 32 };
-    const more = { params, tokens, validation, stepsPerRun: 10, checkpointEveryMs: 30 };
+    const more = { params, tokens: talk.tokens, validation, stepsPerRun: 10, checkpointEveryMs: 30 };
     const spec = trainSpec({ ...sizes, trainer: 'text', ...more });
     spec.paths = { ...spec.paths, ...write('said', sentences(2_000)) };
     await expectSameBytesUnderKills(spec, 3);
@@ -136,15 +103,15 @@ test(
     };
     const spec = trainSpec({ ...sizes, trainer: 'mlp', params, stepsPerRun: 1, checkpointEveryMs: 0 });
     spec.paths = { ...spec.paths, ...write('wild', toyData(500, 10, 0)) };
-    const kept: string[] = [];
+    const copies: string[] = [];
     const checkpoint = async ({ path, step }: { path: string; step: number }): Promise<void> => {
       const copy = join(folder, `wild-${step}.state`);
       await copyFile(path, copy);
-      kept.push(copy);
+      copies.push(copy);
     };
     const run = runTrainer(specFile(spec, null), { ...quiet, checkpoint }, options);
     await expect(run.done).rejects.toMatchObject({ failure: 'TrainingDiverged' });
-    const last = kept.at(-1)!;
+    const last = copies.at(-1)!;
     expect(existsSync(last)).toBe(true);
     const { snapshot } = decodeCheckpoint(readFileSync(last));
     expect([...(snapshot.arrays['p'] as Float32Array)].every(Number.isFinite)).toBe(true);

@@ -1,5 +1,8 @@
-// Whether Python packages can be installed here: null, or the reason why not, for tests that print it.
+// Whether Python packages can be installed here, and which environments of programs are kept from run to run of the tests.
 import { execFileSync } from 'node:child_process';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { declaredEnvironment, isPrepared } from '../../adapters/command/environment.js';
 
 function reason(): string | null {
   try {
@@ -16,5 +19,21 @@ function reason(): string | null {
   }
 }
 
+/** Null, or the reason why not, for tests that print it. */
 export const canInstall = reason();
 if (canInstall !== null) console.info(canInstall);
+
+/** Shared by all runs of the tests, so that an environment of the examples is made once. */
+export const keptEnvironments = join(
+  process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'),
+  'perennial',
+  'environments',
+);
+
+/** Whether the environment of this code directory is there from an earlier run. */
+export async function isKept(code: string): Promise<boolean> {
+  return declaredEnvironment(code).then(
+    (declared) => isPrepared(declared, keptEnvironments),
+    () => false,
+  );
+}
