@@ -7,6 +7,7 @@ export type IdPrefix =
   | 'task'
   | 'apr'
   | 'ann'
+  | 'rev'
   | 'tok'
   | 'ing'
   | 'pred'

@@ -2,11 +2,14 @@
 import { sql } from 'drizzle-orm';
 import { Failure } from '../domain/failures.js';
 import type { Json } from '../domain/json.js';
+import { type LabelPolicy, policyOf } from '../domain/label-policy.js';
 import type { BatchCounts, BatchDecisionKind, BatchStatus } from '../domain/labeling.js';
 import { appendAudit } from './audit.js';
 import { atomically, json, mustRow, row, rows, type Tx } from './client.js';
 import { appendEvent } from './event.js';
-import { countsOf } from './labeling-view.js';
+import { hasOpenTasks } from './labeling-batch.js';
+import { reopenTasks } from './labeling-review.js';
+import { countsOf, unreviewedTasks } from './labeling-view.js';
 
 export interface DecideBatch {
   batch: string;
@@ -29,7 +32,7 @@ export interface BatchOutcome {
 /**
  * Decides about a batch; the same decision id gets the first answer. `close` and `deadline` take what there is:
  * `partial` when tasks are open, else `accepted`.
- * @throws Failure `NotFound`, `AlreadyDecided`, `BatchIncomplete`, `InvalidRequest` (tasks that are not the batch's)
+ * @throws Failure `NotFound`, `AlreadyDecided`, `BatchIncomplete`, `ReviewIncomplete`, `InvalidRequest` (tasks that are not the batch's)
  */
 export async function decideBatch(tx: Tx, decision: DecideBatch): Promise<BatchOutcome> {
   return atomically(tx, (inner) => decideOnce(inner, decision));
@@ -95,11 +98,21 @@ async function apply(tx: Tx, decision: DecideBatch): Promise<BatchStatus> {
   if (decision.decision === 'send-back') return sendBack(tx, batch, decision.tasks);
   if (decision.decision === 'cancel') return close(tx, batch, 'cancelled');
   const { open } = await countsOf(tx, batch);
-  if (decision.decision === 'accept' && open > 0) {
-    throw new Failure('BatchIncomplete', `${open} tasks of the batch ${batch} have no answer`, { members: { open } });
-  }
+  if (decision.decision === 'accept') await requireComplete(tx, batch, open);
   await resolve(tx, batch);
   return close(tx, batch, open > 0 ? 'partial' : 'accepted');
+}
+
+/** @throws Failure `BatchIncomplete`, `ReviewIncomplete` */
+async function requireComplete(tx: Tx, batch: string, open: number): Promise<void> {
+  if (open > 0) {
+    throw new Failure('BatchIncomplete', `${open} tasks of the batch ${batch} have no answer`, { members: { open } });
+  }
+  const unreviewed = await unreviewedTasks(tx, batch);
+  if (unreviewed > 0) {
+    const detail = `${unreviewed} labels of the batch ${batch} wait for a reviewer`;
+    throw new Failure('ReviewIncomplete', detail, { members: { unreviewed } });
+  }
 }
 
 async function close(tx: Tx, batch: string, status: BatchStatus): Promise<BatchStatus> {
@@ -108,40 +121,33 @@ async function close(tx: Tx, batch: string, status: BatchStatus): Promise<BatchS
   return status;
 }
 
-// raw annotations stay; the raised fence makes every answer that is under way stale
 async function sendBack(tx: Tx, batch: string, tasks: string[] | null): Promise<BatchStatus> {
-  const chosen = tasks === null ? sql`true` : sql`id in (select jsonb_array_elements_text(${json(tasks)}))`;
-  const reopened = await rows<{ id: string }>(
-    tx,
-    sql`update label_task set status = 'open', fence = fence + 1, label = null, annotator = null, annotated_at = null
-      where batch = ${batch} and ${chosen} returning id`,
-  );
-  if (tasks !== null && reopened.length !== new Set(tasks).size) {
+  const { policy } = await mustRow<{ policy: Partial<LabelPolicy> }>(tx, sql`select policy from label_batch where id = ${batch}`);
+  const reopened = await reopenTasks(tx, { id: batch, policy: policyOf(policy) }, { tasks, to: null });
+  if (tasks !== null && reopened !== new Set(tasks).size) {
     throw new Failure('InvalidRequest', 'some tasks are not of this batch', {
       faults: [{ path: 'tasks', message: 'names a task that is not of this batch' }],
     });
   }
-  await rows(
+  const { status } = await mustRow<{ status: BatchStatus }>(
     tx,
-    sql`delete from lease where task in (select jsonb_array_elements_text(${json(reopened.map((task) => task.id))}))`,
+    sql`update label_batch set round = round + 1, status = case when ${hasOpenTasks(batch)} then 'open' else status end
+      where id = ${batch} returning status`,
   );
-  await rows(
-    tx,
-    sql`update label_batch set round = round + 1,
-        status = case when exists (select 1 from label_task where batch = ${batch} and status = 'open')
-          then 'open' else status end
-      where id = ${batch}`,
-  );
-  return (await mustRow<{ status: BatchStatus }>(tx, sql`select status from label_batch where id = ${batch}`)).status;
+  return status;
 }
 
 async function resolve(tx: Tx, batch: string): Promise<void> {
   await rows(
     tx,
     sql`insert into label (dataset, key, label, source, annotators, batch)
-      select b.dataset, t.key, t.label, 'human', jsonb_build_array(t.annotator), b.id
+      select b.dataset, t.key, t.label, 'human', (
+          select jsonb_agg(who order by who) from (
+            select a.annotator as who from annotation a
+              where a.task = t.id and a.outcome = 'accepted' and a.fence > t.floor and a.label is not null
+            union select t.reviewer where t.review = 'fix') people where who is not null), b.id
       from label_task t join label_batch b on b.id = t.batch
-      where b.id = ${batch} and t.status = 'labelled' order by t.key
+      where b.id = ${batch} and t.status = 'labelled' and t.gold is null order by t.key
       on conflict (dataset, key) do update set label = excluded.label, source = excluded.source,
         annotators = excluded.annotators, batch = excluded.batch, resolved_at = now()`,
   );

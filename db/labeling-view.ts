@@ -2,6 +2,8 @@
 import { sql, type SQL } from 'drizzle-orm';
 import type { Task } from '../domain/dataset.js';
 import { Failure } from '../domain/failures.js';
+import type { LabelKind } from '../domain/label-kind.js';
+import { type LabelPolicy, needsReview, policyOf } from '../domain/label-policy.js';
 import type { BatchCounts, BatchStatus } from '../domain/labeling.js';
 import { iso, mustRow, row, rows, type Tx } from './client.js';
 import { readCursor, toPage, type Page, type PageRequest } from './page.js';
@@ -16,17 +18,24 @@ export interface BatchView {
   /** Null: any label is taken. */
   classes: string[] | null;
   task: Task;
+  kind: LabelKind;
+  policy: LabelPolicy;
   /** Who answered or holds a task. */
   labelers: string[];
   createdAt: string;
   closedAt: string | null;
 }
 
-const stored = sql`select b.id, b.run, b.status, b.deadline, b.round, b.classes, b.task, b.created_at as "createdAt",
+/** All answered, whether its row says so yet or not: who gives the last answer may not be able to write it. */
+const status = sql`case when b.status = 'open' and not exists (
+    select 1 from label_task o where o.batch = b.id and o.status = 'open' and o.gold is null) then 'review'
+  else b.status end`;
+
+const stored = sql`select b.id, b.run, ${status} as status, b.kind, b.policy, b.deadline, b.round, b.classes, b.task, b.created_at as "createdAt",
     b.closed_at as "closedAt",
     (select jsonb_build_object('tasks', count(*), 'labelled', count(*) filter (where t.status = 'labelled'),
         'skipped', count(*) filter (where t.status = 'skipped'), 'auto', count(*) filter (where t.status = 'auto'))
-      from label_task t where t.batch = b.id) as counts,
+      from label_task t where t.batch = b.id and t.gold is null) as counts,
     (select coalesce(jsonb_agg(who order by who), '[]') from (
         select a.annotator as who from annotation a join label_task t on t.id = a.task where t.batch = b.id
         union select l.labeler from lease l where l.batch = b.id) people) as labelers
@@ -46,7 +55,7 @@ export async function listBatches(
 ): Promise<Page<BatchView>> {
   const after = readCursor(request.page, ['moment', 'text']);
   const where: SQL[] = [sql`b.project = ${request.project}`];
-  if (request.status !== undefined) where.push(sql`b.status = ${request.status}`);
+  if (request.status !== undefined) where.push(sql`${status} = ${request.status}`);
   if (after !== null) where.push(sql`(b.created_at, b.id) < (${after[0]}::timestamptz, ${after[1]})`);
   const found = await rows<BatchView>(
     tx,
@@ -59,6 +68,7 @@ export async function listBatches(
 function toView(found: BatchView): BatchView {
   return {
     ...found,
+    policy: policyOf(found.policy),
     deadline: iso(found.deadline),
     createdAt: iso(found.createdAt),
     closedAt: iso(found.closedAt),
@@ -78,11 +88,11 @@ export interface BatchState {
 export async function batchState(tx: Tx, batch: string): Promise<BatchState> {
   const found = await row<BatchState>(
     tx,
-    sql`select b.status, b.round, b.deadline,
-        (select count(*)::int from label_task t where t.batch = b.id and t.status = 'open') as open,
+    sql`select ${status} as status, b.round, b.deadline,
+        (select count(*)::int from label_task t where t.batch = b.id and t.status = 'open' and t.gold is null) as open,
         (select jsonb_build_object('tasks', count(*), 'labelled', count(*) filter (where t.status = 'labelled'),
             'skipped', count(*) filter (where t.status = 'skipped'), 'auto', count(*) filter (where t.status = 'auto'))
-          from label_task t where t.batch = b.id) as counts
+          from label_task t where t.batch = b.id and t.gold is null) as counts
       from label_batch b where b.id = ${batch}`,
   );
   if (found === null) throw new Failure('NotFound', `there is no label batch ${batch}`);
@@ -96,6 +106,21 @@ export async function countsOf(tx: Tx, batch: string): Promise<BatchCounts & { o
     sql`select count(*)::int as tasks, count(*) filter (where status = 'labelled')::int as labelled,
         count(*) filter (where status = 'skipped')::int as skipped, count(*) filter (where status = 'auto')::int as auto,
         count(*) filter (where status = 'open')::int as open
-      from label_task where batch = ${batch}`,
+      from label_task where batch = ${batch} and gold is null`,
   );
+}
+
+/** Labels that a reviewer must look at before the batch is accepted: a share of them, those in doubt, and disputes. */
+export async function unreviewedTasks(tx: Tx, batch: string): Promise<number> {
+  const { policy } = await mustRow<{ policy: Partial<LabelPolicy> }>(
+    tx,
+    sql`select policy from label_batch where id = ${batch}`,
+  );
+  const rule = policyOf(policy);
+  const open = await rows<{ id: string; confidence: number | null; disputed: boolean }>(
+    tx,
+    sql`select id, confidence, review is not null as disputed from label_task
+      where batch = ${batch} and status = 'labelled' and gold is null and (review is null or review = 'dispute')`,
+  );
+  return open.filter(({ id, confidence, disputed }) => disputed || needsReview(rule, id, confidence)).length;
 }

@@ -1,16 +1,20 @@
-// Label batches (architecture, rule 6): opened and leased. The batch's status is the fence of all answers.
+// Label batches (architecture, rule 6): opened, reminded of. The batch's status is the fence of all answers.
 // Lock order: run, batch, tasks in the order of their position.
 import { sql } from 'drizzle-orm';
 import type { LabelSource, Task } from '../domain/dataset.js';
 import { Failure } from '../domain/failures.js';
 import { workflowIds } from '../domain/ids.js';
 import type { Json } from '../domain/json.js';
+import type { LabelKind } from '../domain/label-kind.js';
+import { type LabelPolicy, policyOf } from '../domain/label-policy.js';
 import { atomically, iso, json, mustRow, row, rows, type Tx } from './client.js';
 import { appendEvent } from './event.js';
 import { newId } from './id.js';
-import { lockBatch } from './labeling-answer.js';
 
 export { annotate, type AnnotateRequest, type AnnotateResult } from './labeling-answer.js';
+export { leaseTasks, type LeasedTask, type LeaseRequest } from './labeling-lease.js';
+export { reviewTasks, type ReviewRequest, type ReviewResult } from './labeling-review.js';
+export { labelerOf, saveLabeler, batchLabelers, type BatchLabeler, type Labeler } from './labeler.js';
 export { batchState, batchView, listBatches, type BatchState, type BatchView } from './labeling-view.js';
 export { decideBatch, type BatchOutcome, type DecideBatch } from './labeling-decision.js';
 
@@ -24,6 +28,8 @@ export interface NewTask {
   /** With which it was drawn; null where it was chosen. */
   probability: number | null;
   score: number | null;
+  /** The known answer, as `labelText` made it: a gold item, which tests the labeler and is no row to be labelled. */
+  gold?: string;
 }
 
 export interface NewBatch {
@@ -35,6 +41,9 @@ export interface NewBatch {
   /** Null: any label is taken. */
   classes: string[] | null;
   task: Task;
+  /** Default: `number` for regression, else `single`. */
+  kind?: LabelKind;
+  policy?: Partial<LabelPolicy>;
   tasks: NewTask[];
 }
 
@@ -55,127 +64,45 @@ export async function openBatch(tx: Tx, batch: NewBatch): Promise<OpenedBatch> {
     const id = newId('bat');
     await rows(
       inner,
-      sql`insert into label_batch (id, project, dataset, run, node, workflow_id, task, classes, deadline)
+      sql`insert into label_batch (id, project, dataset, run, node, workflow_id, task, kind, policy, classes, deadline)
         values (${id}, ${batch.project}, ${batch.dataset}, ${batch.run}, ${batch.node},
-          ${workflowIds.labels(batch.project, id)}, ${batch.task}, ${json(batch.classes)},
-          ${batch.deadline.toISOString()})`,
+          ${workflowIds.labels(batch.project, id)}, ${batch.task},
+          ${batch.kind ?? (batch.task === 'regression' ? 'number' : 'single')}, ${json(batch.policy ?? {})},
+          ${json(batch.classes)}, ${batch.deadline.toISOString()})`,
     );
-    const tasks = batch.tasks.map((task, position) => ({ id: newId('task'), position, ...task }));
-    await rows(
-      inner,
-      sql`insert into label_task (id, batch, position, key, item, suggestion, reason, probability, score)
-        select id, ${id}, position, key, item, nullif(suggestion, 'null'), reason, probability, score
-        from jsonb_to_recordset(${json(tasks)}) as t (id text, position int, key text, item jsonb, suggestion jsonb,
-          reason text, probability float8, score float8)`,
-    );
-    await appendEvent(inner, { run: batch.run, type: 'label.opened', data: { batch: id, tasks: tasks.length } });
+    const { min } = policyOf(batch.policy ?? {}).overlap;
+    const tasks = batch.tasks.map((task, position) => ({ id: newId('task'), position, wanted: min, ...task }));
+    for (let from = 0; from < tasks.length; from += insertedAtOnce) {
+      await insertTasks(inner, id, tasks.slice(from, from + insertedAtOnce));
+    }
+    const asked = batch.tasks.filter(({ gold }) => gold === undefined).length;
+    await appendEvent(inner, { run: batch.run, type: 'label.opened', data: { batch: id, tasks: asked } });
     const opened = await openedBatch(inner, batch.run, batch.node);
     return opened!;
   });
+}
+
+/** Tasks of one statement; a batch may have a hundred thousand. */
+const insertedAtOnce = 5_000;
+
+async function insertTasks(tx: Tx, batch: string, tasks: (NewTask & { id: string; position: number })[]): Promise<void> {
+  await rows(
+    tx,
+    sql`insert into label_task (id, batch, position, key, item, suggestion, reason, probability, score, wanted, gold)
+      select id, ${batch}, position, key, item, nullif(suggestion, 'null'), reason, probability, score, wanted, gold
+      from jsonb_to_recordset(${json(tasks)}) as t (id text, position int, key text, item jsonb, suggestion jsonb,
+        reason text, probability float8, score float8, wanted int, gold text)`,
+  );
 }
 
 async function openedBatch(tx: Tx, run: string, node: string): Promise<OpenedBatch | null> {
   const found = await row<OpenedBatch>(
     tx,
     sql`select id, workflow_id as "workflowId", deadline,
-        (select count(*)::int from label_task t where t.batch = b.id) as tasks
+        (select count(*)::int from label_task t where t.batch = b.id and t.gold is null) as tasks
       from label_batch b where run = ${run} and node = ${node}`,
   );
   return found === null ? null : { ...found, deadline: iso(found.deadline) };
-}
-
-export interface LeasedTask {
-  taskId: string;
-  fence: number;
-  expiresAt: string;
-  item: Json;
-  suggestion: { label: string; confidence: number } | null;
-}
-
-export interface LeaseRequest {
-  project: string;
-  batch: string;
-  labeler: string;
-  count: number;
-  /** How long an answer is awaited. Default 10 minutes. */
-  ttlMs?: number;
-}
-
-/**
- * Gives tasks to a labeler: first those that this labeler holds already, with the same fence and a new expiry, then free
- * ones. Empty when nothing is left.
- * @throws Failure `NotFound`, `BatchClosed`
- */
-export async function leaseTasks(tx: Tx, request: LeaseRequest): Promise<LeasedTask[]> {
-  return atomically(tx, async (inner) => {
-    const batch = await lockBatch(inner, request.project, request.batch, 'share');
-    if (batch.closed) throw new Failure('BatchClosed', `the batch ${request.batch} takes no more answers`);
-    await renewOwn(inner, request);
-    // a claim may lose some of its candidates to a lease that was committed while it looked
-    for (let round = 0; round < 5; round += 1) {
-      const held = await ownLeases(inner, request);
-      if (held.length >= request.count) return held;
-      const claimed = await claimFree(inner, request, request.count - held.length);
-      if (claimed === 0) return held;
-    }
-    return ownLeases(inner, request);
-  });
-}
-
-async function renewOwn(tx: Tx, request: LeaseRequest): Promise<void> {
-  await rows(
-    tx,
-    sql`update lease l set expires_at = clock_timestamp() + ${ttl(request)}
-      from label_task t
-      where l.task = t.id and l.task in (
-          select own.task from lease own join label_task mine on mine.id = own.task
-          where own.batch = ${request.batch} and own.labeler = ${request.labeler}
-            and own.expires_at > clock_timestamp() and mine.status = 'open' and mine.fence = own.fence
-          order by mine.position limit ${request.count} for update of own skip locked)
-        and l.labeler = ${request.labeler}`,
-  );
-}
-
-async function ownLeases(tx: Tx, request: LeaseRequest): Promise<LeasedTask[]> {
-  const found = await rows<LeasedTask>(
-    tx,
-    sql`select t.id as "taskId", t.fence, l.expires_at as "expiresAt", t.item, t.suggestion
-      from lease l join label_task t on t.id = l.task
-      where l.batch = ${request.batch} and l.labeler = ${request.labeler} and l.expires_at > clock_timestamp()
-        and t.status = 'open' and t.fence = l.fence
-      order by t.position limit ${request.count}`,
-  );
-  return found.map((task) => ({ ...task, expiresAt: iso(task.expiresAt) }));
-}
-
-// two statements: the first locks candidates, the second looks at their leases with a snapshot taken under those locks
-async function claimFree(tx: Tx, request: LeaseRequest, count: number): Promise<number> {
-  const free = await rows<{ id: string }>(
-    tx,
-    sql`select t.id from label_task t
-      where t.batch = ${request.batch} and t.status = 'open' and not exists (
-        select 1 from lease l where l.task = t.id and l.expires_at > clock_timestamp())
-      order by t.position limit ${count} for update of t skip locked`,
-  );
-  if (free.length === 0) return 0;
-  await rows(
-    tx,
-    sql`with taken as (
-        update label_task t set fence = t.fence + 1
-        where t.id in (select jsonb_array_elements_text(${json(free.map((task) => task.id))})) and t.status = 'open'
-          and not exists (select 1 from lease l where l.task = t.id and l.expires_at > clock_timestamp())
-        returning t.id, t.fence
-      )
-      insert into lease (task, batch, labeler, fence, expires_at)
-      select id, ${request.batch}, ${request.labeler}, fence, clock_timestamp() + ${ttl(request)} from taken
-      on conflict (task) do update
-        set labeler = excluded.labeler, fence = excluded.fence, expires_at = excluded.expires_at`,
-  );
-  return free.length;
-}
-
-function ttl(request: LeaseRequest) {
-  return sql`make_interval(secs => ${(request.ttlMs ?? 600_000) / 1000}::float8)`;
 }
 
 export interface ResolvedLabel {

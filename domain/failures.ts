@@ -53,6 +53,24 @@ export const failures = {
     status: 409,
     title: 'This label batch has tasks without an answer',
   },
+  ReviewIncomplete: {
+    family: 'request',
+    retry: 'never',
+    status: 409,
+    title: 'This label batch has labels that a reviewer must look at first',
+  },
+  LabelerPaused: {
+    family: 'request',
+    retry: 'never',
+    status: 409,
+    title: 'This labeler is paused in this label batch',
+  },
+  LabelerUnfit: {
+    family: 'request',
+    retry: 'never',
+    status: 403,
+    title: 'This label batch asks for skills that the labeler does not have',
+  },
   StaleCandidate: {
     family: 'request',
     retry: 'never',

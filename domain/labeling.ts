@@ -9,6 +9,13 @@ export type BatchStatus = (typeof batchStatuses)[number];
 export const taskStatuses = ['open', 'labelled', 'skipped', 'auto'] as const;
 export type TaskStatus = (typeof taskStatuses)[number];
 
+export const annotationOutcomes = ['accepted', 'surplus', 'skipped'] as const;
+export type AnnotationOutcome = (typeof annotationOutcomes)[number];
+
+/** `dispute`: an annotator objects to a fix, and another reviewer looks. */
+export const reviewVerdicts = ['accept', 'fix', 'send-back', 'dispute'] as const;
+export type ReviewVerdict = (typeof reviewVerdicts)[number];
+
 export const builtStrategies = ['leastConfidence', 'margin', 'entropy', 'random'] as const;
 export type Strategy = (typeof builtStrategies)[number];
 
@@ -40,9 +47,34 @@ export type Refusal = (typeof refusals)[number];
 export interface Answer {
   taskId: string;
   fence: number;
-  label?: string;
+  /** A text or a number; a list for kinds with parts (domain/label-kind.ts). */
+  label?: unknown;
   skip?: true;
+  comment?: string;
 }
+
+/** What a reviewer says of a task's label. */
+export interface Review {
+  taskId: string;
+  /** Of the task as it was shown: a label that changed since is not judged unseen. */
+  fence: number;
+  verdict: ReviewVerdict;
+  /** `fix` only. */
+  label?: unknown;
+  /** `send-back` only. Default: anybody. */
+  to?: 'same' | 'other';
+  comment?: string;
+}
+
+export const reviewRefusals = [
+  'stale-fence',
+  'unknown-task',
+  'unknown-label',
+  'no-label',
+  'self-review',
+  'not-disputable',
+] as const;
+export type ReviewRefusal = (typeof reviewRefusals)[number];
 
 /** What a batch is at the moment. `A`: what was answered to a decision, as the caller keeps it. */
 export interface WaitingBatch<A extends { decisionId: string }> {
@@ -52,6 +84,8 @@ export interface WaitingBatch<A extends { decisionId: string }> {
   status: BatchStatus;
   /** Tasks without an answer, only where it was read under the batch's lock; otherwise its row decides later. */
   openTasks?: number;
+  /** Tasks that a reviewer must still look at, read likewise. */
+  unreviewed?: number;
   /** Of the last decision. */
   answer?: A | null;
 }
@@ -84,7 +118,7 @@ export function decideOnBatch<A extends { decisionId: string }>(
 ): BatchOutcome<A> {
   const fault = malformed(decision);
   if (fault !== null) return { kind: 'refused', failure: 'InvalidRequest', detail: fault };
-  const { batch, round, status, openTasks } = waiting;
+  const { batch, round, status, openTasks, unreviewed } = waiting;
   const { by } = decision;
   const decisionId = decision.decisionId ?? decisionIdOf({ target: batch, round, by, decision: decision.decision });
   if (waiting.answer?.decisionId === decisionId) return { kind: 'same', answer: waiting.answer };
@@ -93,6 +127,9 @@ export function decideOnBatch<A extends { decisionId: string }>(
   }
   if (decision.decision === 'accept' && openTasks !== undefined && openTasks > 0) {
     return { kind: 'refused', failure: 'BatchIncomplete', detail: `${openTasks} tasks of ${batch} have no answer` };
+  }
+  if (decision.decision === 'accept' && unreviewed !== undefined && unreviewed > 0) {
+    return { kind: 'refused', failure: 'ReviewIncomplete', detail: `${unreviewed} tasks of ${batch} wait for a reviewer` };
   }
   return { kind: 'applied', decision: { ...decision, decisionId }, status: statusAfter(decision, openTasks ?? 0) };
 }

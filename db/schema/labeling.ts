@@ -1,4 +1,4 @@
-// Requests to people for labels: batches, tasks, leases, answers, decisions, and the labels that came of them.
+// Requests to people for labels: batches, tasks, leases, answers, reviews, decisions, and the labels that came of them.
 import { sql } from 'drizzle-orm';
 import {
   boolean,
@@ -15,7 +15,18 @@ import {
 } from 'drizzle-orm/pg-core';
 import { labelSources, tasks, type LabelSource, type Task } from '../../domain/dataset.js';
 import type { Json } from '../../domain/json.js';
-import { batchStatuses, taskStatuses, type BatchStatus, type TaskStatus } from '../../domain/labeling.js';
+import { labelKinds, type LabelKind } from '../../domain/label-kind.js';
+import type { LabelPolicy } from '../../domain/label-policy.js';
+import {
+  annotationOutcomes,
+  batchStatuses,
+  reviewVerdicts,
+  taskStatuses,
+  type AnnotationOutcome,
+  type BatchStatus,
+  type ReviewVerdict,
+  type TaskStatus,
+} from '../../domain/labeling.js';
 import { at, createdAt, oneOf, prefixed } from './columns.js';
 import { dataset } from './dataset.js';
 import { project } from './project.js';
@@ -41,6 +52,12 @@ export const labelBatch = pgTable(
     /** 1, and one more after each send-back. */
     round: integer('round').notNull().default(1),
     task: text('task').$type<Task>().notNull(),
+    kind: text('kind').$type<LabelKind>().notNull().default('single'),
+    /** What differs from the default policy (domain/label-policy.ts). */
+    policy: jsonb('policy')
+      .$type<Partial<LabelPolicy>>()
+      .notNull()
+      .default(sql`'{}'::jsonb`),
     /** Null: any label is taken. */
     classes: jsonb('classes').$type<string[]>(),
     deadline: at('deadline').notNull(),
@@ -53,6 +70,7 @@ export const labelBatch = pgTable(
     prefixed('label_batch', 'bat'),
     oneOf('label_batch', 'status', batchStatuses),
     oneOf('label_batch', 'task', tasks),
+    oneOf('label_batch', 'kind', labelKinds),
     unique('label_batch_node').on(t.run, t.node),
     // listBatches
     index('label_batch_project').on(t.project, t.createdAt, t.id),
@@ -79,35 +97,57 @@ export const labelTask = pgTable(
     status: text('status').$type<TaskStatus>().notNull().default('open'),
     /** Raised by each lease and each send-back. */
     fence: integer('fence').notNull().default(0),
-    /** The answer that counts; null while open or skipped. */
+    /** Fences up to this one were sent back: their answers count no more. */
+    floor: integer('floor').notNull().default(0),
+    /** Answers of different people that are wanted; rises while they leave doubt. */
+    wanted: integer('wanted').notNull().default(1),
+    /** Answers that count, above the floor. */
+    answered: integer('answered').notNull().default(0),
+    /** The known answer of a gold item; null: this is one to be asked about. */
+    gold: text('gold'),
+    /** What the answers come to; null while open or skipped. */
     label: text('label'),
-    annotator: text('annotator'),
+    /** Probability of the label; null where nothing can be said. */
+    confidence: doublePrecision('confidence'),
     annotatedAt: at('annotated_at'),
+    /** The last verdict of a reviewer on the label; null: none yet. */
+    review: text('review').$type<ReviewVerdict>(),
+    reviewer: text('reviewer'),
+    /** After a send-back: who is asked; null: anybody. */
+    again: text('again').$type<'same' | 'other'>(),
   },
   (t) => [
     prefixed('label_task', 'task'),
     oneOf('label_task', 'status', taskStatuses),
     oneOf('label_task', 'reason', ['strategy', 'explore']),
+    oneOf('label_task', 'review', reviewVerdicts),
+    oneOf('label_task', 'again', ['same', 'other']),
     check('label_task_answer', sql.raw(`("status" in ('labelled', 'auto')) = ("label" is not null)`)),
+    // I1: never more answers that count than were asked for
+    check('label_task_overlap', sql.raw(`"gold" is not null or "answered" <= "wanted"`)),
     unique('label_task_key').on(t.batch, t.key),
     // leaseTasks: open ones in order
     unique('label_task_position').on(t.batch, t.position),
   ],
 );
 
-/** The primary key is the rule: one open slot per task. */
+/** A task lent to a labeler. It outlives its expiry, so that a late answer is known as one that was asked for. */
 export const lease = pgTable(
   'lease',
   {
     task: text('task')
-      .primaryKey()
+      .notNull()
       .references(() => labelTask.id),
     batch: text('batch').notNull(),
     labeler: text('labeler').notNull(),
     fence: integer('fence').notNull(),
+    /** Which item of this labeler it is, from 0: the order in which they are shown. */
+    place: integer('place').notNull().default(0),
+    leasedAt: at('leased_at').notNull().defaultNow(),
     expiresAt: at('expires_at').notNull(),
   },
   (t) => [
+    primaryKey({ columns: [t.task, t.labeler] }),
     // leaseTasks: the labeler's own live leases
     index('lease_batch').on(t.batch, t.labeler),
   ],
@@ -125,15 +165,76 @@ export const annotation = pgTable(
     round: integer('round').notNull(),
     /** Null: skipped. */
     label: text('label'),
-    /** `surplus`: kept, but another answer counts. */
-    outcome: text('outcome').$type<'accepted' | 'surplus'>().notNull(),
+    /** `surplus`: kept, but others count; `skipped`: somebody else is asked. */
+    outcome: text('outcome').$type<AnnotationOutcome>().notNull(),
+    /** From the lease to the answer. */
+    seconds: doublePrecision('seconds'),
+    comment: text('comment'),
     createdAt: createdAt(),
   },
   (t) => [
     prefixed('annotation', 'ann'),
-    oneOf('annotation', 'outcome', ['accepted', 'surplus']),
+    oneOf('annotation', 'outcome', annotationOutcomes),
     // the same answer again is the same row
     unique('annotation_once').on(t.task, t.annotator, t.fence),
+  ],
+);
+
+/** What a labeler was given in a batch and how they did on its gold items. */
+export const batchLabeler = pgTable(
+  'batch_labeler',
+  {
+    batch: text('batch')
+      .notNull()
+      .references(() => labelBatch.id),
+    labeler: text('labeler').notNull(),
+    /** Items given, gold ones among them. */
+    served: integer('served').notNull().default(0),
+    goldServed: integer('gold_served').notNull().default(0),
+    goldAnswered: integer('gold_answered').notNull().default(0),
+    goldRight: integer('gold_right').notNull().default(0),
+    /** Null: goes on. */
+    pausedAt: at('paused_at'),
+  },
+  (t) => [primaryKey({ columns: [t.batch, t.labeler] })],
+);
+
+/** What a labeler can do; who is not listed can do nothing special. */
+export const labeler = pgTable(
+  'labeler',
+  {
+    project: text('project')
+      .notNull()
+      .references(() => project.name),
+    name: text('name').notNull(),
+    skills: jsonb('skills').$type<string[]>().notNull(),
+    languages: jsonb('languages').$type<string[]>().notNull(),
+    createdAt: createdAt(),
+  },
+  (t) => [primaryKey({ columns: [t.project, t.name] })],
+);
+
+/** Every verdict on a task's label, in order; raw answers stay as they are. */
+export const labelReview = pgTable(
+  'label_review',
+  {
+    id: text('id').primaryKey(),
+    task: text('task')
+      .notNull()
+      .references(() => labelTask.id),
+    reviewer: text('reviewer').notNull(),
+    /** Of the task when it was looked at. */
+    fence: integer('fence').notNull(),
+    verdict: text('verdict').$type<ReviewVerdict>().notNull(),
+    /** `fix`: the label instead. */
+    label: text('label'),
+    comment: text('comment'),
+    createdAt: createdAt(),
+  },
+  (t) => [
+    prefixed('label_review', 'rev'),
+    oneOf('label_review', 'verdict', reviewVerdicts),
+    index('label_review_task').on(t.task),
   ],
 );
 

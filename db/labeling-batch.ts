@@ -1,0 +1,60 @@
+// A label batch under its lock: what every answer, lease and review looks at first.
+import { sql } from 'drizzle-orm';
+import type { Task } from '../domain/dataset.js';
+import { Failure } from '../domain/failures.js';
+import type { LabelKind } from '../domain/label-kind.js';
+import { type LabelPolicy, policyOf } from '../domain/label-policy.js';
+import type { BatchStatus } from '../domain/labeling.js';
+import { row, rows, type Tx } from './client.js';
+
+export interface LockedBatch {
+  id: string;
+  workflowId: string;
+  status: BatchStatus;
+  /** Not open, or past its deadline. */
+  closed: boolean;
+  round: number;
+  task: Task;
+  kind: LabelKind;
+  policy: LabelPolicy;
+  /** Null: any label is taken. */
+  classes: string[] | null;
+}
+
+/**
+ * Locks a batch, and says whether it takes answers. Answers and leases share it, so that people do not wait for each
+ * other; what changes its status or round takes it alone.
+ * @throws Failure `NotFound`
+ */
+export async function lockBatch(
+  tx: Tx,
+  project: string,
+  batch: string,
+  strength: 'share' | 'no key update',
+): Promise<LockedBatch> {
+  const found = await row<Omit<LockedBatch, 'policy'> & { policy: Partial<LabelPolicy> }>(
+    tx,
+    sql`select id, workflow_id as "workflowId", status, round, task, kind, policy, classes,
+        status <> 'open' or deadline <= clock_timestamp() as closed
+      from label_batch where id = ${batch} and project = ${project} for ${sql.raw(strength)}`,
+  );
+  if (found === null) throw new Failure('NotFound', `there is no label batch ${batch}`);
+  return { ...found, policy: policyOf(found.policy) };
+}
+
+/** Whether something is left to ask about. */
+export const hasOpenTasks = (batch: string) =>
+  sql`exists (select 1 from label_task where batch = ${batch} and status = 'open' and gold is null)`;
+
+/**
+ * Goes to `review` when nothing is left to ask. Who shares the batch's row with others cannot change it and leaves it to
+ * the one who comes next: the workflow, which is told of every answer, settles too.
+ */
+export async function settleBatch(tx: Tx, batch: string): Promise<void> {
+  await rows(
+    tx,
+    sql`update label_batch set status = 'review'
+      where id in (select id from label_batch where id = ${batch} and status = 'open' for no key update skip locked)
+        and not ${hasOpenTasks(batch)}`,
+  );
+}
