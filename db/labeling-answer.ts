@@ -8,7 +8,7 @@ import type { AnnotationOutcome, Answer, Refusal, TaskStatus } from '../domain/l
 import { atomically, json, mustRow, rows, type Tx } from './client.js';
 import { newId } from './id.js';
 import { lockBatch, type LockedBatch, settleBatch } from './labeling-batch.js';
-import { enqueue } from './outbox.js';
+import { wake } from './outbox.js';
 
 export interface AnnotateRequest {
   project: string;
@@ -181,14 +181,7 @@ async function writeAnswers(tx: Tx, request: AnnotateRequest, batch: LockedBatch
   if (asked.length === 0) return;
   await concludeTasks(tx, batch, [...new Set(asked.map(({ task }) => task))]);
   await settleBatch(tx, batch.id);
-  await enqueue(tx, {
-    project: request.project,
-    kind: 'signal',
-    workflowId: batch.workflowId,
-    name: 'annotationsArrived',
-    payload: {},
-    coalesceKey: `annotationsArrived/${batch.id}`,
-  });
+  await wake(tx, { project: request.project, workflowId: batch.workflowId, name: 'annotationsArrived' });
 }
 
 /** Counts the answers to gold items; who falls below the floor is paused, and what they hold goes to others. */

@@ -122,7 +122,10 @@ async function close(tx: Tx, batch: string, status: BatchStatus): Promise<BatchS
 }
 
 async function sendBack(tx: Tx, batch: string, tasks: string[] | null): Promise<BatchStatus> {
-  const { policy } = await mustRow<{ policy: Partial<LabelPolicy> }>(tx, sql`select policy from label_batch where id = ${batch}`);
+  const { policy } = await mustRow<{ policy: Partial<LabelPolicy> }>(
+    tx,
+    sql`select policy from label_batch where id = ${batch}`,
+  );
   const reopened = await reopenTasks(tx, { id: batch, policy: policyOf(policy) }, { tasks, to: null });
   if (tasks !== null && reopened !== new Set(tasks).size) {
     throw new Failure('InvalidRequest', 'some tasks are not of this batch', {

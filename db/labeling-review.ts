@@ -7,7 +7,7 @@ import { Failure } from '../domain/failures.js';
 import { atomically, json, row, rows, type Tx } from './client.js';
 import { newId } from './id.js';
 import { lockBatch, type LockedBatch, settleBatch } from './labeling-batch.js';
-import { enqueue } from './outbox.js';
+import { wake } from './outbox.js';
 
 export interface ReviewRequest {
   project: string;
@@ -82,7 +82,11 @@ async function reviewTask(tx: Tx, one: OneReview): Promise<ReviewRefusal | null>
   return null;
 }
 
-function refusalOf({ batch, reviewer, review }: OneReview, task: ReviewedTask, label: string | null): ReviewRefusal | null {
+function refusalOf(
+  { batch, reviewer, review }: OneReview,
+  task: ReviewedTask,
+  label: string | null,
+): ReviewRefusal | null {
   const mine = task.annotators.includes(reviewer);
   if (task.status === 'open') return 'no-label';
   if (task.fence !== review.fence) return 'stale-fence';
@@ -100,7 +104,8 @@ async function applyVerdict(tx: Tx, { batch, reviewer, review }: OneReview, labe
     return;
   }
   // the fence rises with the label: two reviewers do not mend over each other unseen
-  const mended = verdict === 'fix' ? sql`, label = ${label}, confidence = null, status = 'labelled', fence = fence + 1` : sql``;
+  const mended =
+    verdict === 'fix' ? sql`, label = ${label}, confidence = null, status = 'labelled', fence = fence + 1` : sql``;
   const by = verdict === 'dispute' ? sql`` : sql`, reviewer = ${reviewer}`;
   await rows(tx, sql`update label_task set review = ${verdict}${by}${mended} where id = ${taskId}`);
 }
@@ -134,12 +139,5 @@ async function afterReviews(tx: Tx, project: string, batch: LockedBatch): Promis
       and exists (select 1 from label_task where batch = ${batch.id} and status = 'open' and gold is null)`,
   );
   await settleBatch(tx, batch.id);
-  await enqueue(tx, {
-    project,
-    kind: 'signal',
-    workflowId: batch.workflowId,
-    name: 'annotationsArrived',
-    payload: {},
-    coalesceKey: `annotationsArrived/${batch.id}`,
-  });
+  await wake(tx, { project: project, workflowId: batch.workflowId, name: 'annotationsArrived' });
 }

@@ -85,7 +85,11 @@ export async function openBatch(tx: Tx, batch: NewBatch): Promise<OpenedBatch> {
 /** Tasks of one statement; a batch may have a hundred thousand. */
 const insertedAtOnce = 5_000;
 
-async function insertTasks(tx: Tx, batch: string, tasks: (NewTask & { id: string; position: number })[]): Promise<void> {
+async function insertTasks(
+  tx: Tx,
+  batch: string,
+  tasks: (NewTask & { id: string; position: number })[],
+): Promise<void> {
   await rows(
     tx,
     sql`insert into label_task (id, batch, position, key, item, suggestion, reason, probability, score, wanted, gold)

@@ -45,6 +45,26 @@ export async function enqueue(tx: Tx, message: NewMessage): Promise<void> {
   );
 }
 
+/**
+ * Tells a workflow to look again, by an empty signal. Many transactions may do so at once and none waits for another:
+ * they lean on one unsent message, which is not sent before the last of them is over, or write one of their own.
+ */
+export async function wake(tx: Tx, to: { project: string; workflowId: string; name: string }): Promise<void> {
+  const key = `${to.name}/${to.workflowId}`;
+  const unsent = await rows(
+    tx,
+    sql`select 1 from outbox where coalesce_key = ${key} and sent_at is null and claimed_until is null
+      for share skip locked`,
+  );
+  if (unsent.length > 0) return;
+  // two that insert the same key would wait for each other's end
+  const { alone } = await mustRow<{ alone: boolean }>(
+    tx,
+    sql`select pg_try_advisory_xact_lock(hashtextextended(${key}, 0)) as alone`,
+  );
+  await enqueue(tx, { ...to, kind: 'signal', payload: {}, ...(alone ? { coalesceKey: key } : {}) });
+}
+
 /** Longer than any send: within it nobody else takes the message, after it its sender counts as dead. */
 const claimMs = 15_000;
 

@@ -71,7 +71,9 @@ function partwise(answers: readonly GivenLabel[]): Consensus {
 function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? (sorted[middle] ?? NaN) : ((sorted[middle - 1] ?? NaN) + (sorted[middle] ?? NaN)) / 2;
+  return sorted.length % 2 === 1
+    ? (sorted[middle] ?? NaN)
+    : ((sorted[middle - 1] ?? NaN) + (sorted[middle] ?? NaN)) / 2;
 }
 
 /** Overlap of two boxes: area of the intersection over the area of the union, 0 to 1. */
@@ -92,7 +94,9 @@ function boxwise(answers: readonly GivenLabel[]): Consensus {
     for (const box of labelParts<Box>(label)) {
       const fits = groups.find(
         ({ boxes, people }) =>
-          !people.has(person) && boxes[0]?.label === box.label && boxes.some((one) => intersectionOverUnion(one, box) >= sameBox),
+          !people.has(person) &&
+          boxes[0]?.label === box.label &&
+          boxes.some((one) => intersectionOverUnion(one, box) >= sameBox),
       );
       if (fits) {
         fits.boxes.push(box);
@@ -149,10 +153,15 @@ export function isRight(kind: LabelKind, gold: string, label: string): boolean {
   if (kind === 'number') return Number(gold) === Number(label);
   if (kind !== 'box') return false;
   const [wanted, given] = [labelParts<Box>(gold), labelParts<Box>(label)];
-  return wanted.length === given.length && labelParts<Box>(boxwise([
-    { label: gold, accuracy: 0.8 },
-    { label, accuracy: 0.8 },
-  ]).label).length === wanted.length;
+  return (
+    wanted.length === given.length &&
+    labelParts<Box>(
+      boxwise([
+        { label: gold, accuracy: 0.8 },
+        { label, accuracy: 0.8 },
+      ]).label,
+    ).length === wanted.length
+  );
 }
 
 export type { Box, Span };

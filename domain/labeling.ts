@@ -129,7 +129,11 @@ export function decideOnBatch<A extends { decisionId: string }>(
     return { kind: 'refused', failure: 'BatchIncomplete', detail: `${openTasks} tasks of ${batch} have no answer` };
   }
   if (decision.decision === 'accept' && unreviewed !== undefined && unreviewed > 0) {
-    return { kind: 'refused', failure: 'ReviewIncomplete', detail: `${unreviewed} tasks of ${batch} wait for a reviewer` };
+    return {
+      kind: 'refused',
+      failure: 'ReviewIncomplete',
+      detail: `${unreviewed} tasks of ${batch} wait for a reviewer`,
+    };
   }
   return { kind: 'applied', decision: { ...decision, decisionId }, status: statusAfter(decision, openTasks ?? 0) };
 }

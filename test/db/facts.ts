@@ -11,6 +11,7 @@ import { closeRun, openRun, runSpecification, type OpenedRun } from '../../db/ru
 import type { Digest } from '../../domain/artifact.js';
 import { parsePipeline } from '../../domain/document.js';
 import { canonicalJson, type Json } from '../../domain/json.js';
+import type { LabelPolicy } from '../../domain/label-policy.js';
 
 export function digestOf(value: unknown): Digest {
   return `sha256:${createHash('sha256').update(canonicalJson(value)).digest('hex')}`;
@@ -73,7 +74,14 @@ export const tasks = (count: number): NewTask[] =>
 export async function makeBatch(
   db: Db,
   count: number,
-  options: { deadline?: Date; classes?: string[] | null; task?: 'classification' | 'regression' } = {},
+  options: {
+    deadline?: Date;
+    classes?: string[] | null;
+    task?: 'classification' | 'regression';
+    policy?: Partial<LabelPolicy>;
+    /** After the first `count`. */
+    more?: NewTask[];
+  } = {},
 ) {
   const run = await makeRun(db);
   const { dataset } = await runSpecification(db, run.id);
@@ -85,7 +93,8 @@ export async function makeBatch(
     deadline: options.deadline ?? new Date(Date.now() + 3_600_000),
     classes: options.classes === undefined ? ['a', 'b'] : options.classes,
     task: options.task ?? 'classification',
-    tasks: tasks(count),
+    ...(options.policy ? { policy: options.policy } : {}),
+    tasks: [...tasks(count), ...(options.more ?? [])],
   });
   return { run, dataset, batch: batch.id };
 }

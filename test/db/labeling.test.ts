@@ -162,10 +162,13 @@ describe('annotate', () => {
     await answer(batch, 'lee', task!.taskId, 2, 'b');
     expect((await answer(batch, 'kim', task!.taskId, 1)).surplus).toBe(1);
     expect((await answer(batch, 'kim', task!.taskId, 1, 'b')).refused).toMatchObject([{ reason: 'stale-fence' }]);
-    expect(await ask(base.db, sql`select t.label, a.annotator from label_task t join annotation a on a.task = t.id
-      where a.outcome = 'accepted' and t.id = ${task!.taskId}`)).toEqual([
-      { label: 'b', annotator: 'lee' },
-    ]);
+    expect(
+      await ask(
+        base.db,
+        sql`select t.label, a.annotator from label_task t join annotation a on a.task = t.id
+      where a.outcome = 'accepted' and t.id = ${task!.taskId}`,
+      ),
+    ).toEqual([{ label: 'b', annotator: 'lee' }]);
     expect(await count(base.db, 'annotation', sql`task = ${task!.taskId}`)).toBe(2);
   });
 
