@@ -31,7 +31,7 @@ export interface ApiRequest<P = unknown, Q = unknown, B = unknown> {
 }
 
 export interface EndpointSpec<P extends Shape, Q extends Shape, B extends z.ZodType> {
-  method: 'get' | 'post' | 'delete';
+  method: 'get' | 'post' | 'put' | 'delete';
   /** With `{name}` for parameters. */
   path: string;
   tag: string;

@@ -1,16 +1,25 @@
 // Label batches: people lease tasks, answer them, and decide about the whole.
 import { z } from '@hono/zod-openapi';
 import { inTransaction, type Tx } from '../db/client.js';
-import { annotate, batchView, decideBatch, leaseTasks, listBatches } from '../db/labeling.js';
+import { annotate, batchView, decideBatch, leaseTasks, listBatches, unreviewedTasks } from '../db/labeling.js';
 import { decisionIdOf } from '../domain/decision.js';
 import { Failure } from '../domain/failures.js';
 import { workflowIds } from '../domain/ids.js';
 import type { Json } from '../domain/json.js';
-import { batchDecisions, batchStatuses, refusals, type Answer, type BatchDecisionKind } from '../domain/labeling.js';
+import { labelKinds } from '../domain/label-kind.js';
+import {
+  batchDecisions,
+  batchStatuses,
+  refusals,
+  type Answer,
+  type BatchCounts,
+  type BatchDecisionKind,
+} from '../domain/labeling.js';
 import { decide } from './decide.js';
 import type { ApiDeps } from './deps.js';
 import { endpoint, type ApiRequest, type Endpoint } from './endpoint.js';
 import { actorOf, auditBehalf } from './identity.js';
+import { labelSchema } from './label-task.js';
 import { once } from './once.js';
 import {
   actorFields,
@@ -31,6 +40,9 @@ const batchSchema = z
     status: z.enum(batchStatuses),
     counts: countsSchema,
     deadline: momentSchema,
+    kind: z.enum(labelKinds),
+    classes: z.array(z.string()).nullable().openapi({ description: 'Null: any label is taken' }),
+    policy: z.looseObject({}).openapi({ description: 'docs/pipeline.md, Labeling' }),
   })
   .openapi('LabelBatch');
 const taskSchema = z.looseObject({
@@ -51,11 +63,9 @@ const answerSchema = z
   .looseObject({
     taskId: z.string().max(64),
     fence: z.int().min(0).max(2_147_483_647),
-    label: z
-      .union([z.string().max(1_000), z.number()])
-      .transform(String)
-      .optional(),
+    label: labelSchema.optional(),
     skip: z.literal(true).optional(),
+    comment: z.string().max(2_000, { error: 'has more than 2000 characters' }).optional(),
   })
   .refine(({ label, skip }) => (label === undefined) !== (skip === undefined), { error: 'needs one of label and skip' })
   .openapi('Annotation');
@@ -97,6 +107,19 @@ interface DecisionBody {
   tasks?: string[] | undefined;
 }
 
+/** What `accept` needs, told before a workflow is asked. @throws Failure `BatchIncomplete`, `ReviewIncomplete` */
+async function requireComplete(tx: Tx, batch: string, counts: BatchCounts): Promise<void> {
+  const open = counts.tasks - counts.labelled - counts.skipped - counts.auto;
+  if (open > 0) {
+    const detail = `${open} tasks have no answer; close takes what there is`;
+    throw new Failure('BatchIncomplete', detail, { members: { open } });
+  }
+  const unreviewed = await unreviewedTasks(tx, batch);
+  if (unreviewed === 0) return;
+  const detail = `${unreviewed} labels wait for a reviewer; close takes them as they are`;
+  throw new Failure('ReviewIncomplete', detail, { members: { unreviewed } });
+}
+
 async function decideOn(request: ApiRequest<{ id: string }, unknown, DecisionBody>, deps: ApiDeps) {
   const { body, identity, params } = request;
   const { project } = identity;
@@ -112,11 +135,8 @@ async function decideOn(request: ApiRequest<{ id: string }, unknown, DecisionBod
   const standing = async (tx: Tx) => {
     const { status, counts } = await batchView(tx, project, params.id);
     if (status === 'open' || status === 'review') {
-      const open = counts.tasks - counts.labelled - counts.skipped - counts.auto;
-      if (decision !== 'accept' || open === 0) return null;
-      throw new Failure('BatchIncomplete', `${open} tasks have no answer; close takes what there is`, {
-        members: { open },
-      });
+      if (decision === 'accept') await requireComplete(tx, params.id, counts);
+      return null;
     }
     // over: gives the first answer of this decision id, or AlreadyDecided
     const { by, verified } = actor;
@@ -145,7 +165,7 @@ function answering(): Endpoint[] {
             schema: z.looseObject({ tasks: z.array(taskSchema) }),
           },
         },
-        problems: ['BatchClosed', 'NotYou'],
+        problems: ['BatchClosed', 'LabelerPaused', 'LabelerUnfit', 'NotYou'],
       },
       async ({ body, identity, params }, deps) => {
         const { project } = identity;
@@ -175,11 +195,11 @@ function answering(): Endpoint[] {
         const { body, identity, params } = request;
         const { project } = identity;
         const actor = actorOf(identity, { name: body.labeler, onBehalfOf: body.onBehalfOf }, 'labeler');
-        const answers = body.annotations.map(({ taskId, fence, label, skip }): Answer => ({
-          taskId,
-          fence,
-          ...(label === undefined ? {} : { label: label.normalize('NFC') }),
+        const answers = body.annotations.map(({ taskId, fence, label, skip, comment }): Answer => ({
+          ...{ taskId, fence },
+          ...(label === undefined ? {} : { label }),
           ...(skip === undefined ? {} : { skip }),
+          ...(comment === undefined ? {} : { comment }),
         }));
         return once(request, deps, async (tx) => {
           const outcome = await annotate(tx, { project, batch: params.id, labeler: actor.by, answers });
@@ -208,7 +228,7 @@ function answering(): Endpoint[] {
             schema: pendingSchema,
           },
         },
-        problems: ['BatchIncomplete', 'AlreadyDecided', 'NotYou'],
+        problems: ['BatchIncomplete', 'ReviewIncomplete', 'AlreadyDecided', 'NotYou'],
       },
       decideOn,
     ),

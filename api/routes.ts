@@ -6,6 +6,8 @@ import { codeEndpoints } from './code.js';
 import { datasetEndpoints } from './dataset.js';
 import type { Endpoint } from './endpoint.js';
 import { inferenceEndpoints } from './inference.js';
+import { labelerEndpoints } from './labeler.js';
+import { labelTaskEndpoints } from './label-task.js';
 import { labelingEndpoints } from './labeling.js';
 import { createMetrics, type Metrics } from './middleware/metrics.js';
 import { modelEndpoints } from './model.js';
@@ -27,6 +29,8 @@ export function allEndpoints(metrics: Metrics = createMetrics()): Endpoint[] {
     ...codeEndpoints(),
     ...datasetEndpoints(),
     ...labelingEndpoints(),
+    ...labelTaskEndpoints(),
+    ...labelerEndpoints(),
     ...approvalEndpoints(),
     ...modelEndpoints(predictor),
     ...artifactEndpoints(),

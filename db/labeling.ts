@@ -12,10 +12,19 @@ import { appendEvent } from './event.js';
 import { newId } from './id.js';
 
 export { annotate, type AnnotateRequest, type AnnotateResult } from './labeling-answer.js';
+export { settleBatch } from './labeling-batch.js';
 export { leaseTasks, type LeasedTask, type LeaseRequest } from './labeling-lease.js';
+export { listTasks, taskFilters, type TaskFilter, type TaskView } from './labeling-tasks.js';
 export { reviewTasks, type ReviewRequest, type ReviewResult } from './labeling-review.js';
 export { labelerOf, saveLabeler, batchLabelers, type BatchLabeler, type Labeler } from './labeler.js';
-export { batchState, batchView, listBatches, type BatchState, type BatchView } from './labeling-view.js';
+export {
+  batchState,
+  batchView,
+  listBatches,
+  unreviewedTasks,
+  type BatchState,
+  type BatchView,
+} from './labeling-view.js';
 export { decideBatch, type BatchOutcome, type DecideBatch } from './labeling-decision.js';
 
 export interface NewTask {

@@ -3,11 +3,11 @@ import { type CommandParams, modelForms } from './command.js';
 import { cronAliases, cronFault } from './cron.js';
 import { tasks } from './dataset.js';
 import { readChecks, type ReadCheck } from './document-checks.js';
+import { labeling, type ReadLabeling } from './document-labeling.js';
 import { features, noFeatures, type WrittenFeatures } from './document-features.js';
 import { readProgram } from './document-program.js';
 import type { FieldFault } from './failures.js';
 import * as f from './fields.js';
-import { builtStrategies, type Strategy } from './labeling.js';
 import { trainerTypes, type TrainerType } from './model.js';
 import { nearestWord } from './nearest.js';
 import { classificationMetrics, regressionMetrics } from './pipeline.js';
@@ -19,7 +19,7 @@ import { servingChoices, type Serving } from './variant.js';
 export type ReadDocument = Omit<PipelineDocument, 'labeling' | 'features' | 'gate'> & {
   features: WrittenFeatures;
   gate: Omit<PipelineDocument['gate'], 'checks'> & { checks: ReadCheck[] };
-  labeling: (Omit<NonNullable<PipelineDocument['labeling']>, 'strategy'> & { strategy: Strategy | null }) | null;
+  labeling: ReadLabeling | null;
 };
 
 const dayMs = 86_400_000;
@@ -103,16 +103,6 @@ const expectation: f.Read<Expectation> = (value, path, faults) => {
   }
   return given(read) as Expectation;
 };
-
-const labeling = f.mapped(
-  f.object<{ strategy: Strategy | null; batchSize: number; explore: number; deadline: number }>({
-    strategy: f.optional<Strategy, null>(f.choice(builtStrategies, ['kCenter', 'badge']), () => null),
-    batchSize: f.optional(f.number({ min: 1, max: 10_000, integer: true }), () => 60),
-    explore: f.optional(f.number({ min: 0, max: 1 }), () => 0.1),
-    deadline: f.optional(f.duration(longestWait), () => 3 * dayMs),
-  }),
-  ({ deadline, ...rest }) => ({ ...rest, deadlineMs: deadline }),
-);
 
 const timeCut = f.object<{ time: string }>({ time: f.required(column, 'the name of a column') });
 const splitBy: f.Read<SplitBy> = (value, path, faults) => {
@@ -305,7 +295,7 @@ export const readDocument: f.Read<ReadDocument> = f.mapped(
         f.object({ maxShare: f.optional(f.number({ min: 0, max: 1 }), () => defaultMaxShare) }),
         () => ({ maxShare: defaultMaxShare }),
       ),
-      labeling: f.optional<NonNullable<ReadDocument['labeling']>, null>(labeling, () => null),
+      labeling: f.optional<ReadLabeling, null>(labeling, () => null),
       split: f.optional(split, defaultSplit),
       trainer: f.required(trainers, 'an object with type, params, seed, pool, or a list of such'),
       gate: f.required(gate, 'an object with metric and min, max or champion'),

@@ -3,7 +3,7 @@ import type { Check } from './check.js';
 import type { CommandParams } from './command.js';
 import type { ColumnType, Task } from './dataset.js';
 import type { FeatureTreatments } from './features.js';
-import type { Strategy } from './labeling.js';
+import type { Labeling } from './document-labeling.js';
 import type { TrainerType } from './model.js';
 import type { TrainerParams } from './trainers.js';
 import type { Serving } from './variant.js';
@@ -58,7 +58,7 @@ export interface PipelineDocument {
   features: FeatureSelection & FeatureTreatments;
   expectations: Expectation[];
   quarantine: { maxShare: number };
-  labeling: { strategy: Strategy; batchSize: number; explore: number; deadlineMs: number } | null;
+  labeling: Labeling | null;
   split: { holdout: number; validation: number; seed: number; by: SplitBy };
   /** At least one; several are candidates, compared on the same holdout rows. */
   trainers: TrainerSpecification[];

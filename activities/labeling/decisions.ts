@@ -1,6 +1,6 @@
 // What the workflow of a label batch writes: decisions under the batch's lock, reminders; and what it reads again.
 import { type Db, inTransaction, type Tx } from '../../db/client.js';
-import { batchState, decideBatch, remindBatch } from '../../db/labeling.js';
+import { batchState, decideBatch, remindBatch, settleBatch } from '../../db/labeling.js';
 import { lockIfLive, setRunWaiting } from '../../db/run.js';
 import { recordWaitStep } from '../../db/step.js';
 import type { BatchCounts, BatchDecision, BatchDecisionKind, BatchStatus } from '../../domain/labeling.js';
@@ -42,6 +42,8 @@ export function createLabelingDecisions({ db, kick }: { db: Db; kick: () => void
     }): Promise<{ status: BatchStatus; counts: BatchCounts; round: number }> {
       const { wait } = input;
       if (wait) await inTransaction(db, (tx) => beginWait(tx, input.batch, wait));
+      // who gave the last answer may have left it to us
+      await inTransaction(db, (tx) => settleBatch(tx, input.batch));
       const { status, counts, round } = await batchState(db, input.batch);
       return { status, counts, round };
     },
@@ -52,7 +54,7 @@ export function createLabelingDecisions({ db, kick }: { db: Db; kick: () => void
 
     /**
      * Status, labels, audit and event in one transaction. The same decision id gives the first answer.
-     * Throws `BatchIncomplete` (accept with open tasks) and `AlreadyDecided`.
+     * Throws `BatchIncomplete` (accept with open tasks), `ReviewIncomplete` and `AlreadyDecided`.
      */
     async recordBatchDecision(input: {
       batch: string;

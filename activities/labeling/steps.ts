@@ -9,6 +9,7 @@ import { champion as championOf } from '../../db/model.js';
 import { runSpecification } from '../../db/run.js';
 import { recordWaitStep } from '../../db/step.js';
 import type { Digest } from '../../domain/artifact.js';
+import type { Labeling } from '../../domain/document-labeling.js';
 import type { ColumnType, Schema } from '../../domain/dataset.js';
 import { Failure } from '../../domain/failures.js';
 import type { Json } from '../../domain/json.js';
@@ -28,6 +29,7 @@ import type { PipelineDocument } from '../../domain/pipeline.js';
 import type { StepInput, StepResultBase } from '../../domain/run.js';
 import { featureColumns } from '../../domain/signature.js';
 import { type LabelResult, labelledVersion, type SplitResult } from '../../domain/steps.js';
+import { createRandom, drawWithout } from '../../stats/prng.js';
 import { currentStep } from '../step.js';
 
 export interface LabelingDeps {
@@ -69,7 +71,8 @@ async function openLabels(deps: LabelingDeps, input: StepInput): Promise<OpenedL
   const scored = await scorePool(deps, input, document);
   const picks = pickTasks(scored.candidates, { ...labeling, seed: document.split.seed + input.context.number });
   if (picks.length === 0) return { summary: 'every row of the training part has a label', batch: null };
-  const items = await readItems(deps, input, document, schema, picks);
+  const tests = await goldRows(deps, input, labeling);
+  const items = await readItems(deps, input, document, schema, [...picks, ...tests]);
   const classes = document.dataset.task === 'classification' ? await knownClasses(deps, input, scored.classes) : null;
   const suggestions = suggestionsOf(scored, picks);
   const openedAt = new Date();
@@ -82,8 +85,15 @@ async function openLabels(deps: LabelingDeps, input: StepInput): Promise<OpenedL
       item: items.get(pick.key) ?? {},
       suggestion: suggestions.get(pick.key) ?? null,
     }));
-    const task = document.dataset.task;
-    const batch = await openBatch(tx, { run, node: input.node, project, dataset, deadline, classes, task, tasks });
+    const gold = tests.map(({ key, label }) => ({
+      ...{ key, item: items.get(key) ?? {}, gold: label, suggestion: suggestions.get(key) ?? null },
+      ...{ reason: 'explore' as const, probability: null, score: null },
+    }));
+    const { task } = document.dataset;
+    const batch = await openBatch(tx, {
+      ...{ run, node: input.node, project, dataset, deadline, classes, task, policy: labeling.policy },
+      tasks: [...tasks, ...gold],
+    });
     const since = new Date(Date.parse(batch.deadline) - labeling.deadlineMs).toISOString();
     await recordWaitStep(tx, {
       run,
@@ -94,6 +104,29 @@ async function openLabels(deps: LabelingDeps, input: StepInput): Promise<OpenedL
     return { id: batch.id, openedAt: since, deadline: batch.deadline, tasks: batch.tasks };
   });
   return { summary: `asked for ${opened.tasks} labels (${labeling.strategy}, ${scored.by})`, batch: opened };
+}
+
+/** Enough test items that nobody runs out of them before the batch is done, and some to spare. */
+const goldSpare = 2;
+
+/** Rows of the training part whose label is known, drawn by the split's seed: they test labelers and are asked of nobody else. */
+async function goldRows(
+  deps: LabelingDeps,
+  input: StepInput,
+  { batchSize, policy }: Labeling,
+): Promise<{ key: string; label: string }[]> {
+  if (policy.gold.share === 0) return [];
+  const { document } = await runSpecification(deps.db, input.context.run);
+  const { keys, labels } = await readInputs(deps.duck, {
+    file: await deps.artifacts.localPath(labelledVersion(input).file),
+    split: await deps.artifacts.localPath((input.inputs['split'] as unknown as SplitResult).split),
+    ...{ part: 'train', labelled: true },
+    signature: { num: [], cat: [], task: document.dataset.task, classes: [] },
+  });
+  const wanted = Math.ceil((batchSize * policy.gold.share) / (1 - policy.gold.share)) * goldSpare;
+  const random = createRandom(document.split.seed + input.context.number);
+  const drawn = drawWithout(random, keys.length, Math.min(keys.length, wanted));
+  return drawn.map((row) => ({ key: keys[row] ?? '', label: labels[row] ?? '' }));
 }
 
 async function facts(deps: LabelingDeps, input: StepInput) {
@@ -198,7 +231,7 @@ async function readItems(
   input: StepInput,
   document: PipelineDocument,
   schema: Schema,
-  picks: PickedTask[],
+  picks: { key: string }[],
 ): Promise<Map<string, Json>> {
   const { key } = document.dataset;
   const features = featureColumns(schema, document.features).filter(({ name }) => name !== key);

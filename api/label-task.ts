@@ -1,0 +1,171 @@
+// The tasks of a label batch for reviewers, their verdicts, and how its labelers do.
+import { z } from '@hono/zod-openapi';
+import { batchLabelers, batchView, listTasks, reviewTasks, taskFilters } from '../db/labeling.js';
+import { annotationOutcomes, reviewRefusals, reviewVerdicts, taskStatuses, type Review } from '../domain/labeling.js';
+import { Failure } from '../domain/failures.js';
+import { roleAllows, type Role } from './deps.js';
+import { endpoint, type Endpoint } from './endpoint.js';
+import { actorOf, auditBehalf } from './identity.js';
+import { once } from './once.js';
+import { actorFields, idSchema, listSchema, momentSchema, pageFields, pageOf } from './schemas.js';
+
+const batchParam = { id: idSchema('bat') };
+const tag = 'label-batches';
+
+/** A text or a number; a list of classes, spans or boxes where the batch asks for them. */
+export const labelSchema = z
+  .union([
+    z.string().max(100_000),
+    z.number(),
+    z.array(z.union([z.string().max(1_000), z.number(), z.looseObject({ label: z.string().max(1_000) })])).max(1_000),
+  ])
+  .openapi('LabelValue', {
+    description:
+      'A class or a number; `multiple`: classes; `span`: {start, end, label} in UTF-16 units of the item’s text; ' +
+      '`box`: {x, y, width, height, label} in shares of the image; `preference`: left, right or tie',
+  });
+const commentSchema = z.string().max(2_000, { error: 'has more than 2000 characters' });
+
+const answerSchema = z.looseObject({
+  annotator: z.string(),
+  label: z.string().nullable().openapi({ description: 'Null: skipped' }),
+  outcome: z.enum(annotationOutcomes),
+  past: z.boolean().openapi({ description: 'Sent back since: it does not count' }),
+  seconds: z.number().nullable(),
+  comment: z.string().nullable(),
+  at: momentSchema,
+});
+const taskSchema = z
+  .looseObject({
+    taskId: z.string(),
+    key: z.string(),
+    item: z.unknown(),
+    status: z.enum(taskStatuses),
+    fence: z.int(),
+    label: z.string().nullable(),
+    confidence: z.number().nullable(),
+    review: z.enum(reviewVerdicts).nullable(),
+    reviewer: z.string().nullable(),
+    needsReview: z.boolean(),
+    answers: z.array(answerSchema),
+    reviews: z.array(z.looseObject({ reviewer: z.string(), verdict: z.enum(reviewVerdicts), at: momentSchema })),
+  })
+  .openapi('LabelTask');
+const reviewSchema = z
+  .looseObject({
+    taskId: z.string().max(64),
+    fence: z.int().min(0).max(2_147_483_647).openapi({ description: 'Of the task as it was shown' }),
+    verdict: z.enum(reviewVerdicts),
+    label: labelSchema.optional(),
+    to: z.enum(['same', 'other']).optional(),
+    comment: commentSchema.optional(),
+  })
+  .refine(({ verdict, label }) => (verdict === 'fix') === (label !== undefined), {
+    error: 'label goes with fix, and fix needs one',
+  })
+  .refine(({ verdict, to }) => to === undefined || verdict === 'send-back', { error: 'to goes with send-back' })
+  .openapi('LabelReview');
+const reviewsSchema = z
+  .looseObject({
+    ...actorFields,
+    reviews: z.array(reviewSchema).min(1).max(1_000, { error: 'has more than 1000 verdicts' }),
+  })
+  .openapi('LabelReviews');
+const reviewedSchema = z.looseObject({
+  reviewed: z.int(),
+  refused: z.array(z.object({ taskId: z.string(), reason: z.enum(reviewRefusals) })),
+});
+const labelerSchema = z
+  .looseObject({
+    labeler: z.string(),
+    served: z.int(),
+    answered: z.int(),
+    skipped: z.int(),
+    gold: z.object({ answered: z.int(), right: z.int() }),
+    seconds: z.number().nullable().openapi({ description: 'Median of a task' }),
+    agreement: z.number().nullable().openapi({ description: 'Share of the answers that are the label now' }),
+    pausedAt: momentSchema.nullable(),
+  })
+  .openapi('BatchLabeler');
+
+type SentReview = z.infer<typeof reviewSchema>;
+
+function readReview({ taskId, fence, verdict, label, to, comment }: SentReview): Review {
+  return {
+    ...{ taskId, fence, verdict },
+    ...(label === undefined ? {} : { label }),
+    ...(to === undefined ? {} : { to }),
+    ...(comment === undefined ? {} : { comment }),
+  };
+}
+
+/** Who labels may object to what was made of their answer; everything else is a reviewer's. */
+function requireReviewer(role: Role, reviews: Review[]): void {
+  if (roleAllows(role, 'reviewer') || reviews.every(({ verdict }) => verdict === 'dispute')) return;
+  throw new Failure('Forbidden', `a verdict other than dispute needs the role reviewer, the token has ${role}`);
+}
+
+export function labelTaskEndpoints(): Endpoint[] {
+  return [
+    endpoint(
+      {
+        method: 'get',
+        path: '/api/v1/label-batches/{id}/tasks',
+        tag,
+        summary: 'Tasks with every answer and verdict',
+        role: 'reviewer',
+        params: batchParam,
+        query: { filter: z.enum(taskFilters).optional(), ...pageFields },
+        answers: { 200: { description: 'A page of tasks, in the order of the batch', schema: listSchema(taskSchema) } },
+      },
+      async ({ identity, params, query }, deps) => {
+        const { filter } = query;
+        const request = { project: identity.project, batch: params.id, page: pageOf(query) };
+        return { status: 200, body: await listTasks(deps.db, { ...request, ...(filter ? { filter } : {}) }) };
+      },
+    ),
+    endpoint(
+      {
+        method: 'post',
+        path: '/api/v1/label-batches/{id}/reviews',
+        tag,
+        summary: 'Accept, mend or send back labels; object to a mended one',
+        role: 'labeler',
+        params: batchParam,
+        body: reviewsSchema,
+        idempotent: true,
+        answers: { 200: { description: 'What became of the verdicts', schema: reviewedSchema } },
+        problems: ['BatchClosed', 'NotYou', 'Forbidden'],
+      },
+      async (request, deps) => {
+        const { body, identity, params } = request;
+        const { project } = identity;
+        const actor = actorOf(identity, { name: body.by, onBehalfOf: body.onBehalfOf }, 'by');
+        const reviews = body.reviews.map(readReview);
+        requireReviewer(identity.role, reviews);
+        return once(request, deps, async (tx) => {
+          const outcome = await reviewTasks(tx, { project, batch: params.id, reviewer: actor.by, reviews });
+          await auditBehalf(tx, project, actor, 'labels.reviewed', params.id);
+          return { status: 200, body: outcome };
+        });
+      },
+    ),
+    endpoint(
+      {
+        method: 'get',
+        path: '/api/v1/label-batches/{id}/labelers',
+        tag,
+        summary: 'What each labeler was given and how they did',
+        role: 'reviewer',
+        params: batchParam,
+        answers: {
+          200: { description: 'By name', schema: z.looseObject({ items: z.array(labelerSchema) }) },
+        },
+      },
+      async ({ identity, params }, deps) => {
+        await batchView(deps.db, identity.project, params.id);
+        return { status: 200, body: { items: await batchLabelers(deps.db, params.id) } };
+      },
+    ),
+  ];
+}

@@ -1,0 +1,116 @@
+// The document's `labeling`: who is asked, how many of them, and who looks again (docs/pipeline.md).
+import * as f from './fields.js';
+import { defaultPolicy, type LabelPolicy, type Overlap, skipTargets } from './label-policy.js';
+import { builtStrategies, type Strategy } from './labeling.js';
+
+export interface Labeling {
+  strategy: Strategy;
+  batchSize: number;
+  /** Share of a batch that is drawn uniformly. */
+  explore: number;
+  deadlineMs: number;
+  policy: LabelPolicy;
+}
+
+/** As read; null: the strategy that fits the task. */
+export type ReadLabeling = Omit<Labeling, 'strategy'> & { strategy: Strategy | null };
+
+const dayMs = 86_400_000;
+const longestWait = { minMs: 1, maxMs: 366 * dayMs, allowed: 'a duration up to 366 days, such as "3 days" or "90 s"' };
+const share = f.number({ min: 0, max: 1 });
+const people = f.number({ min: 1, max: 100, integer: true });
+const tests = f.number({ min: 1, max: 10_000, integer: true });
+const word = f.text('a word', undefined, 200);
+const words = f.list(word, { max: 100, unique: true, what: 'words' });
+const text = f.text('a text of at most 20,000 letters', undefined, 20_000);
+
+const overlapRule = f.object<{ min: number; max: number | null; confidence: number }>({
+  min: f.optional(people, () => 1),
+  max: f.optional<number, null>(people, () => null),
+  confidence: f.optional(f.number({ above: 0, below: 1 }), () => defaultPolicy.overlap.confidence),
+});
+
+/** A number of people, or `{ min, max, confidence }`. */
+const overlap: f.Read<Overlap> = (value, path, faults) => {
+  if (!f.isRecord(value)) {
+    const min = people(value, path, faults);
+    return min === undefined ? undefined : { ...defaultPolicy.overlap, min, max: min };
+  }
+  const read = overlapRule(value, path, faults);
+  if (!read) return undefined;
+  const { min, max, confidence } = read;
+  if (max === null || max >= min) return { min, max: max ?? min, confidence };
+  return f.addFault(faults, f.joinPath(path, 'max'), { found: String(max), allowed: `at least min, ${min}` });
+};
+
+const example = f.object<LabelPolicy['examples'][number]>({
+  label: f.required(word, 'a label'),
+  item: f.required(text, 'what the item is, in words'),
+  note: f.optional(text, () => ''),
+});
+
+const none = defaultPolicy;
+
+interface Written {
+  strategy: Strategy | null;
+  batchSize: number;
+  explore: number;
+  deadline: number;
+  annotators: Overlap;
+  skip: LabelPolicy['skip'];
+  gold: LabelPolicy['gold'];
+  requires: LabelPolicy['requires'];
+  review: LabelPolicy['review'];
+  suggestion: LabelPolicy['suggestion'];
+  instructions: string;
+  examples: LabelPolicy['examples'];
+}
+
+const written = f.object<Written>({
+  strategy: f.optional<Strategy, null>(f.choice(builtStrategies, ['kCenter', 'badge']), () => null),
+  batchSize: f.optional(f.number({ min: 1, max: 10_000, integer: true }), () => 60),
+  explore: f.optional(share, () => 0.1),
+  deadline: f.optional(f.duration(longestWait), () => 3 * dayMs),
+  annotators: f.optional(overlap, () => none.overlap),
+  skip: f.optional(
+    f.object<LabelPolicy['skip']>({
+      to: f.optional(f.choice(skipTargets), () => none.skip.to),
+      most: f.optional(people, () => none.skip.most),
+    }),
+    () => none.skip,
+  ),
+  gold: f.optional(
+    f.object<LabelPolicy['gold']>({
+      share: f.optional(f.number({ min: 0, max: 0.5 }), () => none.gold.share),
+      minScore: f.optional(share, () => none.gold.minScore),
+      after: f.optional(tests, () => none.gold.after),
+    }),
+    () => none.gold,
+  ),
+  requires: f.optional(
+    f.object<LabelPolicy['requires']>({
+      skills: f.optional(words, () => []),
+      languages: f.optional(words, () => []),
+    }),
+    () => none.requires,
+  ),
+  review: f.optional(
+    f.object<LabelPolicy['review']>({
+      share: f.optional(share, () => 1),
+      self: f.optional(f.flag, () => none.review.self),
+    }),
+    () => none.review,
+  ),
+  suggestion: f.optional(f.choice(['shown', 'hidden', 'none'] as const), () => none.suggestion),
+  instructions: f.optional(text, () => none.instructions),
+  examples: f.optional(f.list(example, { max: 100, what: 'examples' }), () => none.examples),
+});
+
+/** `labeling` with every default but the strategy, which depends on the task. */
+export const labeling: f.Read<ReadLabeling> = f.mapped(
+  written,
+  ({ strategy, batchSize, explore, deadline, annotators, ...rest }) => ({
+    ...{ strategy, batchSize, explore, deadlineMs: deadline },
+    policy: { overlap: annotators, ...rest },
+  }),
+);
