@@ -1,4 +1,5 @@
 // Facts that workflows would write, for the tests of what the API says about them.
+import type { LabelPolicy } from '../../domain/label-policy.js';
 import { createHash } from 'node:crypto';
 import { addDatasetVersion, datasetOf } from '../../db/dataset.js';
 import { openBatch } from '../../db/labeling.js';
@@ -98,7 +99,12 @@ export async function promote(
   return { version, run };
 }
 
-export async function batchOf(api: TestApi, pipeline: string, tasks: number): Promise<{ id: string; run: string }> {
+export async function batchOf(
+  api: TestApi,
+  pipeline: string,
+  tasks: number,
+  policy: Partial<LabelPolicy> = {},
+): Promise<{ id: string; run: string }> {
   const { db } = api.database;
   const run = await openRun(api, pipeline);
   const dataset = await datasetOf(db, 'default', pipeline);
@@ -110,6 +116,7 @@ export async function batchOf(api: TestApi, pipeline: string, tasks: number): Pr
     deadline: new Date(Date.now() + 3_600_000),
     classes: ['no', 'yes'],
     task: 'classification',
+    policy,
     tasks: Array.from({ length: tasks }, (_, index) => ({
       key: `k${index}`,
       item: { id: `k${index}`, a: '1' },

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { applyOverrides, parsePipeline } from '../../domain/document.js';
+import { defaultPolicy } from '../../domain/label-policy.js';
 import type { FieldFault } from '../../domain/failures.js';
 import { canonicalJson, type Json } from '../../domain/json.js';
 import { filledTreatments, treatmentOf } from '../../domain/features.js';
@@ -119,6 +120,11 @@ const bad: [Json, string, string[]][] = [
   [digits({ labeling: { deadline: 3 } }), 'labeling.deadline', ['found 3', '3 days']],
   [digits({ labeling: { deadline: '0 s' } }), 'labeling.deadline', ['found "0 s"']],
   [digits({ labeling: { deadline: '3 years' } }), 'labeling.deadline', ['"3 years"']],
+  [digits({ labeling: { annotators: 0 } }), 'labeling.annotators', ['found 0', '≥ 1']],
+  [digits({ labeling: { annotators: { min: 3, max: 2 } } }), 'labeling.annotators.max', ['at least min, 3']],
+  [digits({ labeling: { gold: { share: 0.9 } } }), 'labeling.gold.share', ['≤ 0.5']],
+  [digits({ labeling: { skip: { to: 'other' } } }), 'labeling.skip.to', ['did you mean "others"']],
+  [digits({ labeling: { review: { shares: 1 } } }), 'labeling.review.shares', ['did you mean "share"']],
   [regression({ labeling: { strategy: 'margin' } }), 'labeling.strategy', ['needs classes', 'random']],
   [gated(7), 'gate.checks[0]', ['found 7', 'one of slice, invariance']],
   [gated({}), 'gate.checks[0]', ['found no check']],
@@ -242,10 +248,19 @@ describe('a bad document', () => {
 describe('a good document', () => {
   it('is read with durations in milliseconds', () => {
     const document = parsed(digits());
-    expect(document.labeling).toEqual({ strategy: 'margin', batchSize: 60, explore: 0.1, deadlineMs: 259_200_000 });
+    const asked = { strategy: 'margin', batchSize: 60, explore: 0.1, deadlineMs: 259_200_000 };
+    expect(document.labeling).toEqual({ ...asked, policy: defaultPolicy });
     expect(document.approval).toEqual({ quorum: 1, deadlineMs: 604_800_000, onDeadline: 'reject' });
     expect(document.triggers.cooldownMs).toBe(3_600_000);
     expect(document.trainers[0]?.params).toMatchObject({ epochs: 40, weightDecay: 0.0001 });
+  });
+
+  it('takes a number of annotators, or bounds with a confidence', () => {
+    const overlap = (annotators: unknown) =>
+      parsed(digits({ labeling: { annotators } as Json })).labeling?.policy.overlap;
+    expect(overlap(3)).toEqual({ min: 3, max: 3, confidence: 0.9 });
+    expect(overlap({ min: 2, max: 5, confidence: 0.8 })).toEqual({ min: 2, max: 5, confidence: 0.8 });
+    expect(overlap({ max: 4 })).toEqual({ min: 1, max: 4, confidence: 0.9 });
   });
 
   it('needs only what docs/pipeline.md requires', () => {
