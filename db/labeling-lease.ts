@@ -87,7 +87,7 @@ async function lend(
   const gold = goldPlaces.length === 0 ? [] : await claim(tx, goldItems(request), goldPlaces.length);
   const asked: string[] = [];
   for (let look = 0; look < looks && asked.length + gold.length < count; look += 1) {
-    const claimed = await claim(tx, askedItems(request), count - gold.length - asked.length);
+    const claimed = await claim(tx, askedItems(request, batch), count - gold.length - asked.length);
     if (claimed.length === 0) break;
     asked.push(...claimed);
   }
@@ -126,17 +126,15 @@ function goldItems({ batch, labeler }: LeaseRequest): SQL {
 const liveLeases = sql`(select count(*) from lease l
   where l.task = t.id and l.fence > t.floor and l.expires_at > clock_timestamp())`;
 
-/** Open ones with a slot left, which this labeler has not answered since it was sent back, if it was. */
-function askedItems({ batch, labeler }: LeaseRequest): SQL {
-  const answeredBefore = sql`exists (select 1 from annotation a
-    where a.task = t.id and a.annotator = ${labeler} and a.outcome <> 'skipped' and a.fence <= t.floor)`;
+/** Open ones with a slot left, which this labeler has not answered since they were sent back, if they were. */
+function askedItems({ batch, labeler }: LeaseRequest, { policy }: LockedBatch): SQL {
+  const mine = sql`select 1 from annotation a where a.task = t.id and a.annotator = ${labeler}`;
+  const blocking = policy.skip.to === 'self' ? sql`and a.outcome <> 'skipped'` : sql``;
   return sql`t.batch = ${batch} and t.status = 'open' and t.gold is null and t.answered + ${liveLeases} < t.wanted
     and not exists (select 1 from lease l where l.task = t.id and l.labeler = ${labeler}
       and l.fence > t.floor and l.expires_at > clock_timestamp())
-    and not exists (select 1 from annotation a join label_batch b on b.id = t.batch
-      where a.task = t.id and a.annotator = ${labeler} and a.fence > t.floor
-        and not (a.outcome = 'skipped' and b.policy #>> '{skip,to}' = 'self'))
-    and (t.again is null or (t.again = 'same') = ${answeredBefore})`;
+    and not exists (${mine} and a.fence > t.floor ${blocking})
+    and (t.again is null or (t.again = 'same') = exists (${mine} and a.outcome <> 'skipped' and a.fence <= t.floor))`;
 }
 
 /**

@@ -62,4 +62,6 @@ ALTER TABLE "annotation" ADD CONSTRAINT "annotation_outcome_word" CHECK ("outcom
 ALTER TABLE "label_batch" ADD CONSTRAINT "label_batch_kind_word" CHECK ("kind" in ('single', 'multiple', 'span', 'box', 'number', 'preference'));--> statement-breakpoint
 ALTER TABLE "label_task" ADD CONSTRAINT "label_task_review_word" CHECK ("review" in ('accept', 'fix', 'send-back', 'dispute'));--> statement-breakpoint
 ALTER TABLE "label_task" ADD CONSTRAINT "label_task_again_word" CHECK ("again" in ('same', 'other'));--> statement-breakpoint
-ALTER TABLE "label_task" ADD CONSTRAINT "label_task_overlap" CHECK ("gold" is not null or "answered" <= "wanted");
+ALTER TABLE "label_task" ADD CONSTRAINT "label_task_overlap" CHECK ("gold" is not null or "answered" <= "wanted");--> statement-breakpoint
+CREATE INDEX "label_task_open" ON "label_task" USING btree ("batch","position") WHERE "status" = 'open' and "gold" is null;--> statement-breakpoint
+CREATE INDEX "label_task_gold" ON "label_task" USING btree ("batch","position") WHERE "gold" is not null;

@@ -126,8 +126,15 @@ export const labelTask = pgTable(
     // I1: never more answers that count than were asked for
     check('label_task_overlap', sql.raw(`"gold" is not null or "answered" <= "wanted"`)),
     unique('label_task_key').on(t.batch, t.key),
-    // leaseTasks: open ones in order
     unique('label_task_position').on(t.batch, t.position),
+    // leaseTasks: open ones in order, however many were answered before them; hasOpenTasks
+    index('label_task_open')
+      .on(t.batch, t.position)
+      .where(sql.raw(`"status" = 'open' and "gold" is null`)),
+    // leaseTasks: the few gold ones
+    index('label_task_gold')
+      .on(t.batch, t.position)
+      .where(sql.raw(`"gold" is not null`)),
   ],
 );
 

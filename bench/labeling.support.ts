@@ -1,0 +1,108 @@
+// A whole perennial with one large label batch, and labelers who work on it over HTTP, for benches of labeling.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { readRunFile, type RunFile } from '../adapters/home.js';
+import { createDb, type Db, inTransaction } from '../db/client.js';
+import { openBatch } from '../db/labeling.js';
+import { savePipeline } from '../db/pipeline.js';
+import { openRun, runSpecification } from '../db/run.js';
+import { parsePipeline } from '../domain/document.js';
+import type { LabelPolicy } from '../domain/label-policy.js';
+import { startDemoSystem } from '../examples/digits/system.js';
+
+const classes = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9'];
+const source = {
+  name: 'labelers',
+  dataset: { name: 'labelers', key: 'id', label: 'label', task: 'classification' },
+  trainer: { type: 'linear' },
+  gate: { metric: 'accuracy', min: 0 },
+};
+
+export interface LabelingBed {
+  api: string;
+  batch: string;
+  db: Db;
+  /** What runs now. */
+  running(): Promise<RunFile>;
+  stop(): Promise<void>;
+}
+
+/** Starts perennial in an empty home with one open batch of `tasks` tasks. */
+export async function labelingBed(tasks: number, policy: Partial<LabelPolicy>): Promise<LabelingBed> {
+  const home = await mkdtemp(join(tmpdir(), 'perennial-bench-'));
+  const system = await startDemoSystem(join(home, 'home'));
+  const running = async (): Promise<RunFile> => {
+    const found = await readRunFile(join(home, 'home'));
+    if (!found) throw new Error('perennial does not run');
+    return found;
+  };
+  const { db, close } = createDb((await running()).database, { name: 'bench' });
+  return {
+    api: system.api,
+    batch: await openLargeBatch(db, tasks, policy),
+    db,
+    running,
+    stop: async () => {
+      await close();
+      await system.stop();
+      await rm(home, { recursive: true, force: true });
+    },
+  };
+}
+
+async function openLargeBatch(db: Db, count: number, policy: Partial<LabelPolicy>): Promise<string> {
+  const parsed = parsePipeline(source);
+  if ('faults' in parsed) throw new Error(JSON.stringify(parsed.faults));
+  const digest = `sha256:${'0'.repeat(64)}` as const;
+  return inTransaction(db, async (tx) => {
+    const { document } = parsed;
+    await savePipeline(tx, { project: 'default', document, source, digest, by: 'bench', verified: false });
+    const who = { startedBy: 'bench', verified: false, workflowId: 'bench/labels' };
+    const run = await openRun(tx, {
+      ...{ project: 'default', pipeline: 'labelers', startKey: 'bench', trigger: 'manual', overrides: {}, ...who },
+    });
+    const { dataset } = await runSpecification(tx, run.id);
+    const batch = await openBatch(tx, {
+      ...{ run: run.id, node: 'label', project: 'default', dataset, classes, task: 'classification', policy },
+      deadline: new Date(Date.now() + 3_600_000),
+      tasks: Array.from({ length: count }, (_, place) => ({
+        key: `k${String(place).padStart(7, '0')}`,
+        item: {
+          id: place,
+          ...Object.fromEntries(Array.from({ length: 64 }, (__, px) => [`px${px}`, (place * px) % 17])),
+        },
+        suggestion: null,
+        ...{ reason: 'strategy' as const, probability: null, score: null },
+      })),
+    });
+    return batch.id;
+  });
+}
+
+export interface Leased {
+  taskId: string;
+  fence: number;
+}
+
+/** A call that is sent again until somebody answers: what a page does on a bad network. */
+export async function persistently<T>(bed: LabelingBed, path: string, body: unknown, key?: string): Promise<T> {
+  const headers = { 'content-type': 'application/json', ...(key === undefined ? {} : { 'idempotency-key': key }) };
+  for (;;) {
+    try {
+      const response = await fetch(`${bed.api}/api/v1/label-batches/${bed.batch}/${path}`, {
+        ...{ method: 'POST', headers, body: JSON.stringify(body), signal: AbortSignal.timeout(30_000) },
+      });
+      const answer = (await response.json()) as T & { type?: string; detail?: string };
+      if (response.ok) return answer;
+      if (response.status < 500) throw new Refused(`${response.status} ${answer.type}: ${answer.detail}`);
+    } catch (error) {
+      if (error instanceof Refused) throw error;
+    }
+    await sleep(100);
+  }
+}
+
+/** The API understood and said no. */
+export class Refused extends Error {}
