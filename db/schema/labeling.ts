@@ -128,13 +128,9 @@ export const labelTask = pgTable(
     unique('label_task_key').on(t.batch, t.key),
     unique('label_task_position').on(t.batch, t.position),
     // leaseTasks: open ones in order, however many were answered before them; hasOpenTasks
-    index('label_task_open')
-      .on(t.batch, t.position)
-      .where(sql.raw(`"status" = 'open' and "gold" is null`)),
+    index('label_task_open').on(t.batch, t.position).where(sql.raw(`"status" = 'open' and "gold" is null`)),
     // leaseTasks: the few gold ones
-    index('label_task_gold')
-      .on(t.batch, t.position)
-      .where(sql.raw(`"gold" is not null`)),
+    index('label_task_gold').on(t.batch, t.position).where(sql.raw(`"gold" is not null`)),
   ],
 );
 
