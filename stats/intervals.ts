@@ -87,6 +87,12 @@ export function clopperPearsonUpper(hits: number, n: number, level = 0.95): numb
   return hits === n ? 1 : betaQuantile(level, hits + 1, n - hits);
 }
 
+/** One-sided exact lower bound of a share: P(share < bound) ≤ 1 - level. */
+export function clopperPearsonLower(hits: number, n: number, level = 0.95): number {
+  checkCounts(hits, n);
+  return hits === 0 ? 0 : betaQuantile(1 - level, hits, n - hits + 1);
+}
+
 /** Wilson's score interval (1927) for a share; `z` 1.96 for 95 %. (0, 1) without rows. */
 export function wilson(hits: number, n: number, z = 1.959963984540054): Interval {
   checkCounts(hits, n);
