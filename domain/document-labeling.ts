@@ -1,7 +1,7 @@
 // The document's `labeling`: who is asked, how many of them, and who looks again (docs/pipeline.md).
 import * as f from './fields.js';
 import { defaultPolicy, type LabelPolicy, type Overlap, skipTargets } from './label-policy.js';
-import { builtStrategies, type Strategy } from './labeling.js';
+import { strategies, type Strategy } from './labeling.js';
 
 export interface Labeling {
   strategy: Strategy;
@@ -67,7 +67,7 @@ interface Written {
 }
 
 const written = f.object<Written>({
-  strategy: f.optional<Strategy, null>(f.choice(builtStrategies, ['kCenter', 'badge']), () => null),
+  strategy: f.optional<Strategy, null>(f.choice(strategies), () => null),
   batchSize: f.optional(f.number({ min: 1, max: 10_000, integer: true }), () => 60),
   explore: f.optional(share, () => 0.1),
   deadline: f.optional(f.duration(longestWait), () => 3 * dayMs),

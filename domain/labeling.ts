@@ -16,8 +16,8 @@ export type AnnotationOutcome = (typeof annotationOutcomes)[number];
 export const reviewVerdicts = ['accept', 'fix', 'send-back', 'dispute'] as const;
 export type ReviewVerdict = (typeof reviewVerdicts)[number];
 
-export const builtStrategies = ['leastConfidence', 'margin', 'entropy', 'random'] as const;
-export type Strategy = (typeof builtStrategies)[number];
+export const strategies = ['leastConfidence', 'margin', 'entropy', 'kCenter', 'badge', 'random'] as const;
+export type Strategy = (typeof strategies)[number];
 
 export const batchDecisions = ['accept', 'send-back', 'close'] as const;
 export type BatchDecisionKind = (typeof batchDecisions)[number];

@@ -1,44 +1,26 @@
 // The two ends of a label step: which rows to ask people about, and the dataset version with their answers in it.
-import type { Scorer } from '../../adapters/scorer.js';
-import { type Duck, identifier, sqlLiteral } from '../../adapters/duckdb.js';
+import { identifier, sqlLiteral } from '../../adapters/duckdb.js';
 import { readInputs } from '../../adapters/inputs.js';
-import type { Artifacts } from '../../adapters/store/index.js';
-import { type Db, inTransaction } from '../../db/client.js';
+import { inTransaction } from '../../db/client.js';
 import { batchState, openBatch } from '../../db/labeling.js';
-import { champion as championOf } from '../../db/model.js';
 import { runSpecification } from '../../db/run.js';
 import { recordWaitStep } from '../../db/step.js';
-import type { Digest } from '../../domain/artifact.js';
 import type { Labeling } from '../../domain/document-labeling.js';
 import type { ColumnType, Schema } from '../../domain/dataset.js';
 import { Failure } from '../../domain/failures.js';
 import type { Json } from '../../domain/json.js';
-import { type PickCandidate, type PickedTask, pickTasks } from '../../domain/label-pick.js';
+import { pickTasks } from '../../domain/label-pick.js';
 import type { BatchCounts } from '../../domain/labeling.js';
 import { allClasses } from '../../domain/measure.js';
-import {
-  type FittedFeatures,
-  type GoldenRows,
-  type ModelInputs,
-  type ModelOutputs,
-  servedTolerance,
-  type Signature,
-  sliceInputs,
-} from '../../domain/model.js';
 import type { PipelineDocument } from '../../domain/pipeline.js';
 import type { StepInput, StepResultBase } from '../../domain/run.js';
 import { featureColumns } from '../../domain/signature.js';
 import { type LabelResult, labelledVersion, type SplitResult } from '../../domain/steps.js';
 import { createRandom, drawWithout } from '../../stats/prng.js';
 import { currentStep } from '../step.js';
+import { type PoolDeps, scorePool, suggestionsOf } from './pool.js';
 
-export interface LabelingDeps {
-  db: Db;
-  artifacts: Artifacts;
-  duck: Duck;
-  scorer: Scorer;
-  /** A model of the visible labels, or null where there are too few (activities/training/quick.ts). */
-  quickModel(input: StepInput): Promise<{ path: string; digest: Digest; signature: Signature } | null>;
+export interface LabelingDeps extends PoolDeps {
   /** The dataset version with the answers in it (activities/dataset/merge.ts). */
   mergeLabels(input: StepInput, answered: { batch: string | null; counts: BatchCounts | null }): Promise<LabelResult>;
 }
@@ -47,8 +29,6 @@ export interface OpenedLabels extends StepResultBase {
   /** Null when there is nothing to ask. */
   batch: { id: string; openedAt: string; deadline: string; tasks: number } | null;
 }
-
-const chunkRows = 4_096;
 
 export function createLabelingSteps(deps: LabelingDeps) {
   return {
@@ -68,8 +48,9 @@ async function openLabels(deps: LabelingDeps, input: StepInput): Promise<OpenedL
   const { document, dataset, schema } = await facts(deps, input);
   const { labeling } = document;
   if (!labeling) return { summary: 'the pipeline asks nobody', batch: null };
-  const scored = await scorePool(deps, input, document);
-  const picks = pickTasks(scored.candidates, { ...labeling, seed: document.split.seed + input.context.number });
+  const seed = document.split.seed + input.context.number;
+  const scored = await scorePool(deps, input, { ...labeling, seed });
+  const picks = pickTasks(scored.candidates, { ...labeling, seed, covered: scored.covered });
   if (picks.length === 0) return { summary: 'every row of the training part has a label', batch: null };
   const tests = await goldRows(deps, input, labeling);
   const items = await readItems(deps, input, document, schema, [...picks, ...tests]);
@@ -133,88 +114,6 @@ async function facts(deps: LabelingDeps, input: StepInput) {
   const { document, dataset } = await runSpecification(deps.db, input.context.run);
   const profile = input.inputs['profile'] as unknown as { schema: `sha256:${string}` };
   return { document, dataset, schema: await deps.artifacts.readJson<Schema>(profile.schema) };
-}
-
-interface ScoredPool {
-  candidates: PickCandidate[];
-  /** In the order of the probabilities; empty where nothing was scored. */
-  classes: string[];
-  /** Who scored: `champion 3`, `a model of the visible labels`, or `nobody`. */
-  by: string;
-}
-
-/** Every unlabelled row of the training part, with the probabilities of the champion or of a model of the visible labels. */
-async function scorePool(deps: LabelingDeps, input: StepInput, document: PipelineDocument): Promise<ScoredPool> {
-  const scorer = document.dataset.task === 'classification' ? await chooseModel(deps, input) : null;
-  const { split } = input.inputs['split'] as unknown as SplitResult;
-  const empty: Signature = { num: [], cat: [], task: document.dataset.task, classes: [] };
-  const signature = scorer?.signature ?? empty;
-  const rows = await readInputs(deps.duck, {
-    file: await deps.artifacts.localPath(labelledVersion(input).file),
-    split: await deps.artifacts.localPath(split),
-    part: 'train',
-    labelled: false,
-    signature,
-  });
-  if (!scorer)
-    return {
-      candidates: rows.keys.map((key) => ({ key, probabilities: null })),
-      classes: [],
-      by: 'nobody: a random draw',
-    };
-  const { classes } = signature;
-  const candidates: PickCandidate[] = [];
-  for (let start = 0; start < rows.keys.length; start += chunkRows) {
-    const end = Math.min(rows.keys.length, start + chunkRows);
-    const { probabilities } = await scorer.score(sliceInputs(rows.inputs, signature, start, end));
-    for (let row = start; row < end; row += 1) {
-      const at = (row - start) * classes.length;
-      const own = Array.from(probabilities?.subarray(at, at + classes.length) ?? []);
-      candidates.push({ key: rows.keys[row] ?? '', probabilities: own });
-    }
-  }
-  return { candidates, classes, by: scorer.by };
-}
-
-interface ChosenModel {
-  by: string;
-  signature: Signature;
-  score(inputs: ModelInputs): Promise<ModelOutputs>;
-}
-
-async function chooseModel(deps: LabelingDeps, input: StepInput): Promise<ChosenModel | null> {
-  const { model } = await runSpecification(deps.db, input.context.run);
-  const champion = await championOf(deps.db, model);
-  if (champion) {
-    const { signature } = await deps.artifacts.readJson<FittedFeatures>(champion.features);
-    const golden = await deps.artifacts.readJson<GoldenRows>(champion.golden);
-    const loaded = {
-      path: await deps.artifacts.localPath(champion.modelFile),
-      digest: champion.modelFile,
-      golden,
-      goldenTolerance: servedTolerance,
-      signature,
-    };
-    return { by: `champion ${champion.version}`, signature, score: (inputs) => deps.scorer.score(loaded, inputs) };
-  }
-  const quick = await deps.quickModel(input);
-  if (!quick) return null;
-  return {
-    by: 'a model of the visible labels',
-    signature: quick.signature,
-    score: (inputs) => deps.scorer.score(quick, inputs),
-  };
-}
-
-function suggestionsOf(scored: ScoredPool, picks: PickedTask[]): Map<string, { label: string; confidence: number }> {
-  const picked = new Set(picks.map(({ key }) => key));
-  const suggestions = new Map<string, { label: string; confidence: number }>();
-  for (const { key, probabilities } of scored.candidates) {
-    if (!picked.has(key) || !probabilities || probabilities.length === 0) continue;
-    const best = probabilities.reduce((top, value, index) => (value > (probabilities[top] ?? 0) ? index : top), 0);
-    suggestions.set(key, { label: scored.classes[best] ?? '', confidence: probabilities[best] ?? 0 });
-  }
-  return suggestions;
 }
 
 /** A cell as people read it and JSON holds it: dates as ISO 8601, without a time where it is midnight. */

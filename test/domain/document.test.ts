@@ -111,8 +111,6 @@ const bad: [Json, string, string[]][] = [
   [digits({ expectations: [{ rows: { min: 1.5 } }] }), 'expectations[0].rows.min', ['1.5', 'whole']],
   [digits({ quarantine: { maxShare: 2 } }), 'quarantine.maxShare', ['found 2', '≤ 1']],
   [digits({ labeling: null }), 'labeling', ['found null']],
-  [digits({ labeling: { strategy: 'kCenter' } }), 'labeling.strategy', ['not built yet', 'margin']],
-  [digits({ labeling: { strategy: 'badge' } }), 'labeling.strategy', ['not built yet', 'entropy']],
   [digits({ labeling: { strategy: 'margins' } }), 'labeling.strategy', ['did you mean "margin"']],
   [digits({ labeling: { batchSize: 0 } }), 'labeling.batchSize', ['found 0', '≥ 1']],
   [digits({ labeling: { explore: '10 %' } }), 'labeling.explore', ['found "10 %"']],

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { diverseBounds, pickDiverse, standardise } from '../../domain/label-diverse.js';
 import { type PickCandidate, pickTasks } from '../../domain/labeling.js';
 
 const three: PickCandidate[] = [
@@ -79,5 +80,92 @@ describe('picking tasks', () => {
         for (const { probability } of explored) expect(probability).toBeGreaterThan(0);
       }),
     );
+  });
+});
+
+describe('strategies that compare rows', () => {
+  // two far clusters, and rows in doubt in each
+  const both = ['kCenter', 'badge'] as const;
+  const pool = Array.from({ length: 40 }, (_, i) => ({
+    key: `k${String(i).padStart(2, '0')}`,
+    probabilities: i % 4 === 0 ? [0.5, 0.5] : [0.99, 0.01],
+    vector: Float32Array.from([i < 20 ? -10 : 10, i / 40]),
+  }));
+  const of = (strategy: 'kCenter' | 'badge', more: object = {}) =>
+    pickTasks(pool, { strategy, batchSize: 4, explore: 0, seed: 3, ...more });
+
+  it('kCenter asks in every region', () => {
+    const sides = new Set(of('kCenter').map(({ key }) => Number(key.slice(1)) < 20));
+    expect(sides.size).toBe(2);
+  });
+
+  it('kCenter leaves alone what is covered already, and tells the distance', () => {
+    const covered = [Float32Array.from([-10, 0.25])];
+    const [first] = of('kCenter', { covered });
+    expect(Number(first?.key.slice(1))).toBeGreaterThanOrEqual(20);
+    expect(first?.score).toBeCloseTo(Math.hypot(20, 39 / 40 - 0.25), 5);
+    expect(first?.probability).toBeNull();
+  });
+
+  it('badge begins with the row whose gradient is the longest, which is one in doubt', () => {
+    const [first] = of('badge');
+    expect(first?.key).toBe('k36');
+    expect(first?.score).toBeCloseTo(Math.sqrt(0.5) * Math.hypot(10, 0.9), 5);
+  });
+
+  it('compares only rows that have a vector, and draws uniformly where none has', () => {
+    const some = pool.map(({ vector, ...bare }, i) => (i % 2 === 0 ? { ...bare, vector } : bare));
+    const picks = pickTasks(some, { strategy: 'kCenter', batchSize: 10, explore: 0, seed: 1 });
+    expect(picks.every(({ key }) => Number(key.slice(1)) % 2 === 0)).toBe(true);
+    const all = pickTasks(some, { strategy: 'kCenter', batchSize: 30, explore: 0, seed: 1 });
+    expect(new Set(all.map(({ key }) => key)).size).toBe(30);
+    const none = pool.map(({ vector: _, ...bare }) => bare);
+    const drawn = pickTasks(none, { strategy: 'badge', batchSize: 10, explore: 0, seed: 1 });
+    expect(drawn.every(({ probability }) => probability === 0.25)).toBe(true);
+  });
+
+  it.each(both)('%s gives the same tasks in any order of the candidates', (strategy) => {
+    fc.assert(
+      fc.property(
+        fc.shuffledSubarray(pool, { minLength: pool.length }),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        (other, explore) => {
+          const options = { strategy, batchSize: 12, explore, seed: 8 };
+          const picks = pickTasks(other, options);
+          expect(picks).toEqual(pickTasks(pool, options));
+          expect(new Set(picks.map(({ key }) => key)).size).toBe(12);
+        },
+      ),
+      { numRuns: 20 },
+    );
+  });
+
+  it('bounds what is compared', () => {
+    expect(diverseBounds({ rows: 1_000, labelled: 500, width: 64, batchSize: 60 })).toEqual({
+      pool: 1_000,
+      covered: 500,
+    });
+    const large = diverseBounds({ rows: 5_000_000, labelled: 1_000_000, width: 64, batchSize: 60 });
+    expect(large).toEqual({ pool: 15_625, covered: 1_000 });
+    expect(diverseBounds({ rows: 5_000_000, labelled: 0, width: 1_000, batchSize: 10_000 }).pool).toBe(20_000);
+  });
+
+  it('chooses a batch that is too large for one comparison in parts', () => {
+    const items = Array.from({ length: 1_200 }, (_, i) => ({
+      ...{ key: `k${i}`, probabilities: [0.5, 0.5] },
+      vector: new Float32Array(1_000).fill(i),
+    }));
+    const picks = pickDiverse(items, { strategy: 'kCenter', count: 1_000, seed: 1, covered: [] });
+    expect(new Set(picks.map(({ index }) => index)).size).toBe(1_000);
+  });
+
+  it('standardises columns, missing values at the mean', () => {
+    const vectors = [Float32Array.from([1, 5, NaN]), Float32Array.from([3, 5, 2]), Float32Array.from([NaN, 5, 4])];
+    standardise(vectors);
+    expect(vectors.map((vector) => [...vector])).toEqual([
+      [-1, 0, 0],
+      [1, 0, -1],
+      [0, 0, 1],
+    ]);
   });
 });
