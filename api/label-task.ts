@@ -1,6 +1,7 @@
 // The tasks of a label batch for reviewers, their verdicts, and how its labelers do.
 import { z } from '@hono/zod-openapi';
-import { batchLabelers, batchView, listTasks, reviewTasks, taskFilters } from '../db/labeling.js';
+import { batchAnswers, batchLabelers, batchView, listTasks, reviewTasks, taskFilters } from '../db/labeling.js';
+import { batchAgreement, hasClasses } from '../domain/batch-answers.js';
 import { annotationOutcomes, reviewRefusals, reviewVerdicts, taskStatuses, type Review } from '../domain/labeling.js';
 import { Failure } from '../domain/failures.js';
 import { roleAllows, type Role } from './deps.js';
@@ -105,6 +106,16 @@ function requireReviewer(role: Role, reviews: Review[]): void {
   throw new Failure('Forbidden', `a verdict other than dispute needs the role reviewer, the token has ${role}`);
 }
 
+const agreementSchema = z
+  .looseObject({
+    answers: z.int(),
+    items: z.int().openapi({ description: 'With two answers or more' }),
+    pairs: z.number().nullable().openapi({ description: 'Mean share of pairs of answers that agree' }),
+    alpha: z.number().nullable().openapi({ description: 'Krippendorff’s alpha, nominal' }),
+    ac1: z.number().nullable().openapi({ description: 'Gwet’s AC1' }),
+  })
+  .openapi('Agreement');
+
 export function labelTaskEndpoints(): Endpoint[] {
   return [
     endpoint(
@@ -159,12 +170,16 @@ export function labelTaskEndpoints(): Endpoint[] {
         role: 'reviewer',
         params: batchParam,
         answers: {
-          200: { description: 'By name', schema: z.looseObject({ items: z.array(labelerSchema) }) },
+          200: {
+            description: 'By name; and how far they agree, null where no two answered the same item or answers are no classes',
+            schema: z.looseObject({ items: z.array(labelerSchema), agreement: agreementSchema.nullable() }),
+          },
         },
       },
       async ({ identity, params }, deps) => {
-        await batchView(deps.db, identity.project, params.id);
-        return { status: 200, body: { items: await batchLabelers(deps.db, params.id) } };
+        const { kind } = await batchView(deps.db, identity.project, params.id);
+        const agreement = hasClasses(kind) ? batchAgreement(await batchAnswers(deps.db, params.id)) : null;
+        return { status: 200, body: { items: await batchLabelers(deps.db, params.id), agreement } };
       },
     ),
   ];

@@ -1,12 +1,15 @@
 // What ends a label batch or sends it back: status, labels, decision, event and audit in one transaction.
 import { sql } from 'drizzle-orm';
 import { Failure } from '../domain/failures.js';
+import { batchConsensus, hasClasses } from '../domain/batch-answers.js';
 import type { Json } from '../domain/json.js';
+import type { LabelKind } from '../domain/label-kind.js';
 import { type LabelPolicy, policyOf } from '../domain/label-policy.js';
 import type { BatchCounts, BatchDecisionKind, BatchStatus } from '../domain/labeling.js';
 import { appendAudit } from './audit.js';
 import { atomically, json, mustRow, row, rows, type Tx } from './client.js';
 import { appendEvent } from './event.js';
+import { batchAnswers } from './labeling-answers.js';
 import { hasOpenTasks } from './labeling-batch.js';
 import { reopenTasks } from './labeling-review.js';
 import { countsOf, unreviewedTasks } from './labeling-view.js';
@@ -140,7 +143,27 @@ async function sendBack(tx: Tx, batch: string, tasks: string[] | null): Promise<
   return status;
 }
 
+/**
+ * Where several people answered, their answers are looked at once more, all together: who errs how shows in the whole
+ * batch only. What a reviewer has said stands.
+ */
+async function concludeTogether(tx: Tx, batch: string): Promise<void> {
+  const { kind, policy } = await mustRow<{ kind: LabelKind; policy: Partial<LabelPolicy> }>(
+    tx,
+    sql`select kind, policy from label_batch where id = ${batch}`,
+  );
+  if (!hasClasses(kind) || policyOf(policy).overlap.max < 2) return;
+  const found = [...batchConsensus(await batchAnswers(tx, batch))].map(([id, one]) => ({ id, ...one }));
+  await rows(
+    tx,
+    sql`update label_task t set label = c.label, confidence = c.confidence
+      from jsonb_to_recordset(${json(found)}) as c (id text, label text, confidence float8)
+      where t.id = c.id and t.status = 'labelled' and t.gold is null and t.review is null`,
+  );
+}
+
 async function resolve(tx: Tx, batch: string): Promise<void> {
+  await concludeTogether(tx, batch);
   await rows(
     tx,
     sql`insert into label (dataset, key, label, source, annotators, batch)

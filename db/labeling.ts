@@ -12,6 +12,7 @@ import { appendEvent } from './event.js';
 import { newId } from './id.js';
 
 export { annotate, type AnnotateRequest, type AnnotateResult } from './labeling-answer.js';
+export { batchAnswers } from './labeling-answers.js';
 export { settleBatch } from './labeling-batch.js';
 export { leaseTasks, type LeasedTask, type LeaseRequest } from './labeling-lease.js';
 export { listTasks, taskFilters, type TaskFilter, type TaskView } from './labeling-tasks.js';
