@@ -4,7 +4,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { mkdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Context } from '@temporalio/activity';
+import { CancelledFailure, type Context } from '@temporalio/activity';
 import type { ActivityExecuteInput, ActivityInterceptorsFactory } from '@temporalio/worker';
 import type { Config } from '../adapters/config.js';
 import type { Log } from '../adapters/log.js';
@@ -230,6 +230,8 @@ async function noteFailure(
   step: StepKey & { run: string; node: string; fence: number; failed: FailedAttempts },
   error: unknown,
 ): Promise<boolean> {
+  // nothing has failed
+  if (error instanceof CancelledFailure) return false;
   const failure: Failure = asFailure(error);
   const name = failure.failure;
   if (step.fence === 0) return isFinal(failure, context.info.attempt);

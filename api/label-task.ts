@@ -171,7 +171,8 @@ export function labelTaskEndpoints(): Endpoint[] {
         params: batchParam,
         answers: {
           200: {
-            description: 'By name; and how far they agree, null where no two answered the same item or answers are no classes',
+            description:
+              'By name; and how far they agree, null where no two answered the same item or answers are no classes',
             schema: z.looseObject({ items: z.array(labelerSchema), agreement: agreementSchema.nullable() }),
           },
         },

@@ -2,7 +2,7 @@
 import { proxyActivities } from '@temporalio/workflow';
 import type { Plan } from '../domain/plan.js';
 import type { StepInput } from '../domain/run.js';
-import { executePlan } from '../workflows/plan.js';
+import { executePlan, NodeFailure } from '../workflows/plan.js';
 import { callStep } from '../workflows/proxies.js';
 import { StageTable } from '../workflows/stages.js';
 
@@ -35,6 +35,9 @@ export async function recordedNoops(run: string): Promise<void> {
     note: (node, state, summary) => stages.set(node.name, state, summary),
     droppable: () => false,
     reason: String,
+  }).catch((error: unknown) => {
+    // as it is, it would be taken for a fault of the code and tried for ever
+    throw error instanceof NodeFailure ? error.cause : error;
   });
 }
 

@@ -3,6 +3,9 @@ import { sql } from 'drizzle-orm';
 import { createHash } from 'node:crypto';
 import type { Digest } from '../domain/artifact.js';
 import { applyOverrides } from '../domain/document.js';
+import { described } from '../domain/fields.js';
+import { programsOf } from '../domain/program.js';
+import { hasCode } from './code.js';
 import { Failure, type FieldFault } from '../domain/failures.js';
 import { workflowIds } from '../domain/ids.js';
 import { canonicalJson, type Json } from '../domain/json.js';
@@ -72,7 +75,22 @@ async function openOnce(tx: Tx, request: OpenRun): Promise<OpenedRun> {
   await refuseSecond(tx, pipeline.id, request.pipeline);
   const document = specify(pipeline.source, request.overrides);
   refuseFaults(optionFaults(planRun(document), request));
+  if (Object.keys(request.overrides).length > 0) await requireCode(tx, request.project, document);
   return insertRun(tx, request, pipeline, document);
+}
+
+/** Programs that overrides name must have been uploaded: nobody packs a folder for one run. @throws Failure `InvalidRequest` */
+async function requireCode(tx: Tx, project: string, document: PipelineDocument): Promise<void> {
+  const allowed = 'allowed: code, with what POST /api/v1/code has answered';
+  for (const { path, params } of programsOf(document, document.trainers.length > 1)) {
+    const { directory, code } = params;
+    if (directory !== null) {
+      refuseFaults([{ path: `${path}.directory`, message: `found ${described(directory)} for one run; ${allowed}` }]);
+    }
+    if (code !== null && !(await hasCode(tx, project, code))) {
+      refuseFaults([{ path: `${path}.code`, message: `found ${described(code)}, which was not uploaded; ${allowed}` }]);
+    }
+  }
 }
 
 /** The run that the same start key has opened. */

@@ -94,7 +94,7 @@ export function batchAgreement(given: readonly BatchAnswer[]): Agreement | null 
   return {
     ...{ answers: given.length, items },
     pairs: pairAgreement(counts, classes.length),
-    alpha: one ? null : measured(() => krippendorffAlpha(counts, classes.length)),
+    alpha: one ? null : measured(() => krippendorffAlpha(counts, { classes: classes.length })),
     ac1: one ? null : measured(() => gwetAC(counts, classes.length)),
   };
 }

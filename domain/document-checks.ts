@@ -177,8 +177,6 @@ interface Around {
   task: 'classification' | 'regression' | undefined;
   key: string | undefined;
   label: string | undefined;
-  /** As far as the document states them. */
-  types: Partial<Record<string, ColumnType>>;
 }
 
 /** What was found where a change means nothing for the column's type, such as a word set for a number. */
@@ -187,10 +185,27 @@ export function changeFaults(check: Extract<CheckDemand, { kind: 'invariance' }>
   return faults.flatMap((fault) => (fault === null ? [] : [`a change without meaning (${fault})`]));
 }
 
-/** What depends on other fields of the document: the task's metrics, columns that are no feature, their types. */
+/** Changes that mean nothing for the type that `features.types` gives a column. */
+export function typeFaults(
+  checks: (ReadCheck | undefined)[],
+  types: Partial<Record<string, ColumnType>>,
+  faults: FieldFault[],
+): void {
+  for (const [index, one] of checks.entries()) {
+    if (one?.kind !== 'invariance' || one.column === undefined) continue;
+    const type = Object.hasOwn(types, one.column) ? types[one.column] : undefined;
+    if (type === undefined) continue;
+    for (const found of changeFaults(one, type)) {
+      const allowed = `changes of a ${type}, as features.types says of ${one.column}`;
+      f.addFault(faults, `gate.checks[${index}].invariance.changes`, { found, allowed });
+    }
+  }
+}
+
+/** What depends on other fields of the document: the task's metrics, columns that are no feature. */
 export function checkFaults(
   checks: (ReadCheck | undefined)[],
-  { task, key, label, types }: Around,
+  { task, key, label }: Around,
   faults: FieldFault[],
 ): void {
   for (const [index, one] of checks.entries()) {
@@ -211,12 +226,6 @@ export function checkFaults(
         found,
         allowed: one.kind === 'slice' ? 'a column that rows share' : 'a feature column',
       });
-    }
-    const type = Object.hasOwn(types, one.column) ? types[one.column] : undefined;
-    if (one.kind !== 'invariance' || type === undefined) continue;
-    for (const fault of changeFaults(one, type)) {
-      const allowed = `changes of a ${type}, as features.types says of ${one.column}`;
-      f.addFault(faults, `${path}.changes`, { found: fault, allowed });
     }
   }
 }

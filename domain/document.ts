@@ -1,6 +1,6 @@
 // A pipeline document from JSON (docs/pipeline.md): all faults at once, or the document with every default filled in.
 // The fields themselves are one table in document-fields.ts; here is what depends on two of them, and a run's overrides.
-import { checkFaults, resolvedChecks, type ReadCheck } from './document-checks.js';
+import { checkFaults, typeFaults, resolvedChecks, type ReadCheck } from './document-checks.js';
 import type { ColumnType } from './dataset.js';
 import { checkTreatments, type WrittenFeatures } from './document-features.js';
 import { readDocument, type ReadDocument } from './document-fields.js';
@@ -127,10 +127,14 @@ const checkTreated: Check = ({ features, trainers }, faults) => {
   checkTreatments((features ?? {}) as Partial<WrittenFeatures>, types, faults);
 };
 
-const checkChecks: Check = ({ dataset, gate, features }, faults) => {
+const checkChecks: Check = ({ dataset, gate }, faults) => {
   const { task, key, label } = dataset ?? {};
+  checkFaults((gate?.checks ?? []) as (ReadCheck | undefined)[], { task, key, label }, faults);
+};
+
+const checkChanges: Check = ({ gate, features }, faults) => {
   const types = (features?.types ?? {}) as Partial<Record<string, ColumnType>>;
-  checkFaults((gate?.checks ?? []) as (ReadCheck | undefined)[], { task, key, label, types }, faults);
+  typeFaults((gate?.checks ?? []) as (ReadCheck | undefined)[], types, faults);
 };
 
 /** The same candidate again would cost a training and change nothing. */
@@ -154,14 +158,20 @@ const checks: Check[] = [
   checkStrategy,
   checkServing,
   checkChecks,
-  checkCandidates,
 ];
 
-/** Never throws. Faults come in the order of the table, the ones between fields last; the same input gives the same answer. */
-export function parsePipeline(value: unknown): ParsedPipeline {
+/** What pipelines could have before it was refused: they go on as they are. */
+const checksOfPosted: Check[] = [checkCandidates, checkChanges];
+
+/**
+ * Never throws. Faults come in the order of the table, the ones between fields last; the same input gives the same answer.
+ * `stored`: older software took the source. What is only refused since, though it does no harm, is no fault then.
+ */
+export function parsePipeline(value: unknown, { stored = false }: { stored?: boolean } = {}): ParsedPipeline {
   const faults: FieldFault[] = [];
   const read = readDocument(value, '', faults);
-  if (read) for (const check of checks) check(read as Partly<ReadDocument>, faults, value);
+  const asked = stored ? checks : [...checks, ...checksOfPosted];
+  if (read) for (const check of asked) check(read as Partly<ReadDocument>, faults, value);
   if (!read || faults.length > 0) return { faults };
   const strategy = read.labeling?.strategy ?? (read.dataset.task === 'regression' ? 'random' : 'margin');
   const { by } = read.split;
@@ -226,9 +236,9 @@ function atOverride(fault: FieldFault, keys: string[], known: Set<string>): Fiel
  */
 export function applyOverrides(source: Json, overrides: Record<string, Json>): ParsedPipeline {
   const keys = Object.keys(overrides);
-  if (keys.length === 0) return parsePipeline(source);
+  if (keys.length === 0) return parsePipeline(source, { stored: true });
   const copy: unknown = JSON.parse(JSON.stringify(source));
-  const before = parsePipeline(source);
+  const before = parsePipeline(source, { stored: true });
   if (!isRecord(copy)) return before;
   const faults: FieldFault[] = [];
   for (const key of keys) {
@@ -245,7 +255,7 @@ export function applyOverrides(source: Json, overrides: Record<string, Json>): P
     }
   }
   const known = new Set('faults' in before ? before.faults.map((fault) => fault.path) : []);
-  const after = parsePipeline(copy);
+  const after = parsePipeline(copy, { stored: true });
   if ('faults' in after) faults.push(...after.faults.map((fault) => atOverride(fault, keys, known)));
   return faults.length > 0 ? { faults } : after;
 }

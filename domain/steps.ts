@@ -114,6 +114,8 @@ export interface EvaluateResult extends StepResultBase {
   signature: Digest;
   /** Version of the champion it was compared with. */
   champion: number | null;
+  /** A program of the gate gave no verdict: with equal inputs it is asked again. */
+  unanswered?: true;
 }
 
 export interface RegisterResult extends StepResultBase {

@@ -135,6 +135,10 @@ function failureOf({ code, signal, why, left, tail }: ProgramEnd, training: Trai
     const failure = training || othersSignals.includes(signal) ? 'ChildDied' : 'CommandFailed';
     return new Failure(failure, `the program was ended by ${signal}${said(tail)}`);
   }
+  // a shell or a container runtime tells of a signal to what it ran by 128 and the signal's number
+  if (!training && (code === 137 || code === 143)) {
+    return new Failure('ChildDied', `the program ended with code ${code}: it was killed${said(tail)}`);
+  }
   if (code !== 0) return new Failure('CommandFailed', `the program ended with code ${code}${said(tail)}`);
   if (left.length === 0) return null;
   const names = [...new Set(left)].slice(0, 5).join(', ');

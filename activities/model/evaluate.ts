@@ -60,7 +60,7 @@ export async function pureEvaluation(deps: EvaluateDeps, input: StepInput): Prom
     },
     work: () => evaluate(deps, input, programs),
     // a program without a verdict may have one next time
-    keeps: ({ verdict }) => !(verdict.checks ?? []).some(({ kind, failure }) => kind === 'command' && failure),
+    keeps: ({ unanswered }) => unanswered !== true,
     applied: (tx, { metrics, verdict, evaluation }) => setRunResult(tx, run, { metrics, verdict, evaluation }),
   };
 }
@@ -112,6 +112,7 @@ async function evaluate(deps: EvaluateDeps, whole: StepInput, programs: Programs
     served: judged.form.variant,
     signature: best.result.signature,
     champion: incumbent?.version ?? null,
+    ...(judged.unanswered && { unanswered: true as const }),
   };
 }
 
@@ -132,6 +133,8 @@ interface Judged {
   /** What the version will hold. */
   variants: VariantReport[];
   dropped: DroppedVariant[];
+  /** A program gave no verdict, on this variant or on one that was dropped. */
+  unanswered: boolean;
 }
 
 interface Judgement {
@@ -148,14 +151,16 @@ async function judgeForms(deps: EvaluateDeps, asked: Judgement): Promise<Judged>
   const { gate, serving } = document;
   const theirs = champion && { version: champion.version, metrics: metricsOf(champion.answers) };
   const dropped = [...best.dropped];
+  let unanswered = false;
   const judgeForm = async (form: JudgedForm, refused: boolean): Promise<Judged> => {
     const rules = variantRule(serving, form, { dropped, refused });
     const model = await scoredModel(deps, { ...form, signature: best.signature });
     const subject = { holdout, model, form, inputs: best.inputs, gate, champion: theirs, programs };
     const checks = await runChecks(deps, subject);
+    unanswered ||= checks.some(({ kind, failure }) => kind === 'command' && failure);
     const verdict = judge({ gate, metrics: metricsOf(form.answers), champion: theirs, rules, checks });
     const kept = best.forms.filter(({ variant }) => variant === 'float32' || variant === form.variant);
-    return { form, verdict, variants: kept.map(reported), dropped };
+    return { form, verdict, variants: kept.map(reported), dropped, unanswered };
   };
   if (best.wanted.length === 0) return judgeForm(formOf(best.forms, demanded(document)), true);
   const [last] = best.wanted.slice(-1);

@@ -16,6 +16,7 @@ async function readSmall(path: string): Promise<Buffer> {
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
   const file = await open(path, flags).catch((error: unknown) => {
     const { code = '' } = error as NodeJS.ErrnoException;
+    if (['EACCES', 'EPERM'].includes(code)) throw invalid('verdict.json cannot be read');
     throw ['ENOENT', 'ELOOP'].includes(code) ? new Failure('CommandNoVerdict', 'there is no file verdict.json') : error;
   });
   try {

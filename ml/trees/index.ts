@@ -4,23 +4,25 @@ import { trainerParameters } from '../../domain/trainers.js';
 import type { Trainer } from '../trainers/trainer.js';
 import { emitTrees } from './emit.js';
 import { fitTrees } from './fit.js';
-import { memoryWords } from './matrix.js';
+import { matrixSize, memoryWords } from './matrix.js';
 import { stateOf } from './model.js';
+import { outputsOf } from './objective.js';
 import { columnsOf, treesParams } from './params.js';
 
-/** In memory of a training row: its target, its gradient and hessian, its number twice; and a score for each output. */
-const rowBytes = 20;
-const scoreBytes = 4;
+/** In memory of a training row at least: its target, its gradient, its number once. */
+const rowBytes = 12;
+/** A hessian of each row, but where it is the same for all; and a score of each row for each output. */
+const numberBytes = 4;
 
 export const trees: Trainer = {
   type: 'trees',
   version: '1',
   parameters: trainerParameters.trees,
   sizes: ({ width, outputs }) => JSON.stringify([width, outputs]),
-  needs: ({ rows, width, outputs }) => ({
-    parameters: null,
-    bytes: rows * (rowBytes + scoreBytes * outputs) + 4 * Math.min(memoryWords, rows * Math.ceil(width / 4)),
-  }),
+  needs: ({ rows, width, outputs, task }) => {
+    const numbers = outputsOf(task, outputs) + (task === 'regression' ? 0 : 1);
+    return { parameters: null, bytes: rows * (rowBytes + numberBytes * numbers) + matrixSize(rows, width).bytes };
+  },
   fit: (spec, data, start, hooks) =>
     fitTrees({ spec, params: treesParams(spec.params), columns: columnsOf(spec), memoryWords }, data, start, hooks),
   emit: (graph, x, snapshot, shape) => emitTrees(graph, x, stateOf(snapshot), shape),
