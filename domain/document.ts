@@ -161,7 +161,7 @@ const checks: Check[] = [
 ];
 
 /** What pipelines could have before it was refused: they go on as they are. */
-const checksOfPosted: Check[] = [checkCandidates, checkChanges];
+const checksOfPosted: Check[] = [checkChanges, checkCandidates];
 
 /**
  * Never throws. Faults come in the order of the table, the ones between fields last; the same input gives the same answer.

@@ -139,7 +139,6 @@ describe('a program of the gate', () => {
       [await command(verdict('{"passed": true, "reason": "it is postgres-password"}')), 'command-printed-secret'],
       [await command(passing, { program: ['no-such-program'] }), 'command-failed'],
       [{ program: ['sh', 'main.sh'], code: await upload({ 'requirements.txt': 'numpy>=1' }) }, 'environment-invalid'],
-      [{ program: ['sh', 'main.sh'], code: `sha256:${'0'.repeat(64)}` }, 'invalid-pipeline'],
     ];
     const run = await evaluated(...cases.map(([one], at) => ({ name: `case ${at}`, command: one })));
     const found = verdictOf(run);
@@ -154,6 +153,17 @@ describe('a program of the gate', () => {
     expect(JSON.stringify(run.results)).not.toContain('postgres-password');
     expect(readdirSync(world.config.scratch)).toEqual([]);
   }, 60_000);
+});
+
+it('must have been uploaded, and is no folder that is named for one run', async () => {
+  const of = (where: Record<string, Json>) =>
+    evaluated({ name: 'x', command: { program: ['sh', 'main.sh'], ...where } });
+  await expect(of({ code: `sha256:${'0'.repeat(64)}` })).rejects.toMatchObject({
+    ...{ failure: 'InvalidRequest', faults: [{ path: 'gate.checks[0].command.code' }] },
+  });
+  await expect(of({ directory: 'checks' })).rejects.toMatchObject({
+    ...{ failure: 'InvalidRequest', faults: [{ path: 'gate.checks[0].command.directory' }] },
+  });
 });
 
 describe('a later run', () => {

@@ -69,6 +69,22 @@ describe('a document of older software', () => {
     expect(todaysDocument({ document: ofIssue3, source })).toBe(ofIssue3);
   });
 
+  it('goes on with what is refused only since: equal candidates, changes without meaning for a stated type', () => {
+    const change = { invariance: { column: 'px01', changes: { case: true } } };
+    const source = digits({
+      trainer: [{ type: 'linear' }, { type: 'linear' }],
+      features: { types: { px01: 'number' } },
+      gate: { metric: 'accuracy', min: 0.5, checks: [change] },
+    });
+    const posted = parsePipeline(source);
+    expect('faults' in posted && posted.faults.map(({ path }) => path)).toEqual([
+      'gate.checks[0].invariance.changes',
+      'trainer[1]',
+    ]);
+    expect(applyOverrides(source, {})).toHaveProperty('document');
+    expect(applyOverrides(source, { 'gate.min': 0.6 })).toHaveProperty('document.gate.min', 0.6);
+  });
+
   it('is the same again when it is of today', () => {
     const document = parsed(digits());
     expect(todaysDocument({ document, source: digits() })).toEqual(document);

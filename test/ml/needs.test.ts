@@ -27,6 +27,16 @@ describe('the memory that a training needs', () => {
   });
 
   test.each([
+    // rows that a machine of that memory holds: one hessian for regression, one score for two classes
+    ['regression', 1, 170_000_000],
+    ['classification', 2, 150_000_000],
+  ] as const)('leaves trees on many narrow rows alone: %s', (task, outputs, rows) => {
+    expect(refusal({ task, outputs, rows, width: 4, trainer: 'trees' })).not.toThrow();
+    const words = /^trees on these rows takes at least/;
+    expect(refusal({ task, outputs, rows: rows * 1.6, width: 4, trainer: 'trees' })).toThrow(words);
+  });
+
+  test.each([
     ['mlp', { hidden: [8192, 8192, 8192, 8192] }, sizes, /^mlp with 202,260,490 parameters takes at least 4,6\d\d MiB/],
     ['cnn', { height: 256, width: 256, filters: [512] }, { ...sizes, width: 65_536 }, /^cnn with .* parameters/],
     ['cnn', { height: 256, width: 256, filters: [64], batch: 1024 }, { ...sizes, width: 65_536 }, /^cnn with/],
