@@ -83,14 +83,16 @@ async function send(client: Client, message: Message): Promise<'sent' | 'gone'> 
   }
 }
 
-/** A loop that ended may be started again by the reconciler; a run or a batch never runs twice under one id. */
+const restartable = ['pipelineLoop', 'labelBatch'];
+
+/** Loops, and batches that no run opened, are their rows: the reconciler starts them again. A run never runs twice under one id. */
 async function start(client: Client, message: Message): Promise<void> {
   const project = message.workflowId.split('/')[1] ?? 'default';
   await client.workflow.start(message.name, {
     workflowId: message.workflowId,
     taskQueue: message.taskQueue ?? 'flow',
     args: [message.payload],
-    workflowIdReusePolicy: message.name === 'pipelineLoop' ? 'ALLOW_DUPLICATE' : 'REJECT_DUPLICATE',
+    workflowIdReusePolicy: restartable.includes(message.name) ? 'ALLOW_DUPLICATE' : 'REJECT_DUPLICATE',
     workflowIdConflictPolicy: 'FAIL',
     priority: { priorityKey: 3, fairnessKey: project.slice(0, 64) },
     typedSearchAttributes: Object.entries(message.attributes).map(([name, value]) => ({

@@ -33,10 +33,11 @@ import {
 } from './schemas.js';
 
 const countsSchema = z.object({ tasks: z.int(), labelled: z.int(), skipped: z.int(), auto: z.int() });
-const batchSchema = z
+export const batchSchema = z
   .looseObject({
     id: z.string(),
-    run: z.string(),
+    run: z.string().nullable().openapi({ description: 'Null: a batch of its own' }),
+    dataset: z.string(),
     status: z.enum(batchStatuses),
     counts: countsSchema,
     deadline: momentSchema,
@@ -50,7 +51,7 @@ const taskSchema = z.looseObject({
   fence: z.int(),
   expiresAt: momentSchema,
   item: z.unknown().openapi({ description: 'The key and every feature column, never the label' }),
-  suggestion: z.looseObject({ label: z.string(), confidence: z.number() }).nullable(),
+  suggestion: z.looseObject({ label: z.string(), confidence: z.number().nullable() }).nullable(),
 });
 const leaseSchema = z
   .looseObject({

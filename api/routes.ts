@@ -7,6 +7,7 @@ import { datasetEndpoints } from './dataset.js';
 import type { Endpoint } from './endpoint.js';
 import { inferenceEndpoints } from './inference.js';
 import { labelerEndpoints } from './labeler.js';
+import { labelOpenEndpoints } from './label-open.js';
 import { labelTaskEndpoints } from './label-task.js';
 import { labelingEndpoints } from './labeling.js';
 import { createMetrics, type Metrics } from './middleware/metrics.js';
@@ -29,6 +30,7 @@ export function allEndpoints(metrics: Metrics = createMetrics()): Endpoint[] {
     ...codeEndpoints(),
     ...datasetEndpoints(),
     ...labelingEndpoints(),
+    ...labelOpenEndpoints(),
     ...labelTaskEndpoints(),
     ...labelerEndpoints(),
     ...approvalEndpoints(),

@@ -7,7 +7,7 @@ import { isFit } from '../domain/label-policy.js';
 import type { AnnotationOutcome, Answer, Refusal, TaskStatus } from '../domain/labeling.js';
 import { atomically, json, mustRow, rows, type Tx } from './client.js';
 import { newId } from './id.js';
-import { lockBatch, type LockedBatch, settleBatch } from './labeling-batch.js';
+import { lockBatch, type LockedBatch, settleBatch, textLength } from './labeling-batch.js';
 import { wake } from './outbox.js';
 
 export interface AnnotateRequest {
@@ -148,7 +148,7 @@ async function lockTasks(tx: Tx, request: AnnotateRequest): Promise<Map<string, 
   // a statement of its own, to see the leases as they are under the locks
   const found = await rows<Omit<LockedTask, 'given'> & { id: string; given: [number, GivenAnswer][] | null }>(
     tx,
-    sql`select t.id, t.status, t.floor, t.wanted, t.answered, t.gold, length(t.item ->> 'text') as "textLength",
+    sql`select t.id, t.status, t.floor, t.wanted, t.answered, t.gold, ${textLength} as "textLength",
         case when l.task is null then null else jsonb_build_object('fence', l.fence,
           'live', l.expires_at > clock_timestamp(),
           'seconds', extract(epoch from clock_timestamp() - l.leased_at)::float8) end as lease,
@@ -216,8 +216,8 @@ interface AnsweredTask {
   answers: { label: string; right: number; answered: number }[] | null;
 }
 
-/** Counts the answers of the tasks anew, and says what those with enough of them come to. */
-async function concludeTasks(tx: Tx, batch: LockedBatch, ids: string[]): Promise<void> {
+/** Counts the answers of the tasks anew, and says what those with enough of them come to; gold items are left out. */
+export async function concludeTasks(tx: Tx, batch: LockedBatch, ids: string[]): Promise<void> {
   const found = await rows<AnsweredTask>(
     tx,
     sql`select t.id, t.wanted, count(*) filter (where a.outcome = 'accepted')::int as answered,
@@ -226,7 +226,8 @@ async function concludeTasks(tx: Tx, batch: LockedBatch, ids: string[]): Promise
           order by a.fence) filter (where a.label is not null and a.outcome = 'accepted') as answers
       from label_task t join annotation a on a.task = t.id and a.fence > t.floor
         left join batch_labeler w on w.batch = t.batch and w.labeler = a.annotator
-      where t.id in (select jsonb_array_elements_text(${json(ids)})) and t.status = 'open' group by t.id`,
+      where t.id in (select jsonb_array_elements_text(${json(ids)})) and t.status = 'open'
+        and t.gold is null group by t.id`,
   );
   await rows(
     tx,

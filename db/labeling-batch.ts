@@ -42,6 +42,9 @@ export async function lockBatch(
   return { ...found, policy: policyOf(found.policy) };
 }
 
+/** Of the item of the task `t`, in the UTF-16 units of browsers: Postgres counts a letter beyond U+FFFF as one. */
+export const textLength = sql`length(t.item ->> 'text') + regexp_count(t.item ->> 'text', '[\\U00010000-\\U0010FFFF]')`;
+
 /** Whether something is left to ask about. */
 export const hasOpenTasks = (batch: string) =>
   sql`exists (select 1 from label_task where batch = ${batch} and status = 'open' and gold is null)`;

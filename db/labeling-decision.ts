@@ -44,7 +44,8 @@ export async function decideBatch(tx: Tx, decision: DecideBatch): Promise<BatchO
 interface HeldBatch {
   status: BatchStatus;
   project: string;
-  run: string;
+  /** Null: no run waits for it. */
+  run: string | null;
   round: number;
 }
 
@@ -75,7 +76,7 @@ async function decideOnce(tx: Tx, decision: DecideBatch): Promise<BatchOutcome> 
 async function record(tx: Tx, decision: DecideBatch, held: HeldBatch, after: Record<string, Json>): Promise<void> {
   const { batch, by, reason } = decision;
   const data = { batch, decision: decision.decision, by, ...after };
-  await appendEvent(tx, { run: held.run, type: 'label.decided', data });
+  if (held.run !== null) await appendEvent(tx, { run: held.run, type: 'label.decided', data });
   await appendAudit(tx, {
     project: held.project,
     actor: by,
@@ -87,9 +88,9 @@ async function record(tx: Tx, decision: DecideBatch, held: HeldBatch, after: Rec
 }
 
 async function lockRunAndBatch(tx: Tx, batch: string): Promise<HeldBatch> {
-  const of = await row<{ run: string }>(tx, sql`select run from label_batch where id = ${batch}`);
+  const of = await row<{ run: string | null }>(tx, sql`select run from label_batch where id = ${batch}`);
   if (of === null) throw new Failure('NotFound', `there is no label batch ${batch}`);
-  await mustRow(tx, sql`select 1 from run where id = ${of.run} for no key update`);
+  if (of.run !== null) await mustRow(tx, sql`select 1 from run where id = ${of.run} for no key update`);
   return mustRow<HeldBatch>(
     tx,
     sql`select status, project, run, round from label_batch where id = ${batch} for update`,
@@ -162,6 +163,10 @@ async function concludeTogether(tx: Tx, batch: string): Promise<void> {
   );
 }
 
+/**
+ * The labels of the batch become those of its dataset, where a dataset can hold them: a column holds one class or one
+ * number. Lists, spans, boxes and preferences stay with the batch, to be exported.
+ */
 async function resolve(tx: Tx, batch: string): Promise<void> {
   await concludeTogether(tx, batch);
   await rows(
@@ -173,7 +178,8 @@ async function resolve(tx: Tx, batch: string): Promise<void> {
               where a.task = t.id and a.outcome = 'accepted' and a.fence > t.floor and a.label is not null
             union select t.reviewer where t.review = 'fix') people where who is not null), b.id
       from label_task t join label_batch b on b.id = t.batch
-      where b.id = ${batch} and t.status = 'labelled' and t.gold is null order by t.key
+      where b.id = ${batch} and b.kind in ('single', 'number') and t.status = 'labelled' and t.gold is null
+      order by t.key
       on conflict (dataset, key) do update set label = excluded.label, source = excluded.source,
         annotators = excluded.annotators, batch = excluded.batch, resolved_at = now()`,
   );

@@ -4,6 +4,7 @@ import { sql, type SQL } from 'drizzle-orm';
 import { Failure } from '../domain/failures.js';
 import type { Json } from '../domain/json.js';
 import { isGoldPlace } from '../domain/label-policy.js';
+import type { Suggestion } from '../domain/labeling.js';
 import { atomically, iso, json, rows, type Tx } from './client.js';
 import { holdLabeler } from './labeler.js';
 import { lockBatch, type LockedBatch } from './labeling-batch.js';
@@ -14,7 +15,7 @@ export interface LeasedTask {
   expiresAt: string;
   item: Json;
   /** Null where there is none, and where the batch shows none. */
-  suggestion: { label: string; confidence: number } | null;
+  suggestion: Suggestion | null;
 }
 
 export interface LeaseRequest {

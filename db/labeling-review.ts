@@ -6,7 +6,7 @@ import type { Review, ReviewRefusal, ReviewVerdict, TaskStatus } from '../domain
 import { Failure } from '../domain/failures.js';
 import { atomically, json, row, rows, type Tx } from './client.js';
 import { newId } from './id.js';
-import { lockBatch, type LockedBatch, settleBatch } from './labeling-batch.js';
+import { lockBatch, type LockedBatch, settleBatch, textLength } from './labeling-batch.js';
 import { wake } from './outbox.js';
 
 export interface ReviewRequest {
@@ -62,7 +62,7 @@ async function reviewTask(tx: Tx, one: OneReview): Promise<ReviewRefusal | null>
   const { batch, reviewer, review } = one;
   const task = await row<ReviewedTask>(
     tx,
-    sql`select t.status, t.fence, t.review, t.reviewer, length(t.item ->> 'text') as "textLength",
+    sql`select t.status, t.fence, t.review, t.reviewer, ${textLength} as "textLength",
         (select coalesce(jsonb_agg(distinct a.annotator), '[]') from annotation a
           where a.task = t.id and a.fence > t.floor and a.outcome = 'accepted') as annotators
       from label_task t where t.id = ${review.taskId} and t.batch = ${batch.id} and t.gold is null for update of t`,

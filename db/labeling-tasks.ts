@@ -3,7 +3,7 @@ import { sql, type SQL } from 'drizzle-orm';
 import { Failure } from '../domain/failures.js';
 import type { Json } from '../domain/json.js';
 import { type LabelPolicy, needsReview, policyOf } from '../domain/label-policy.js';
-import type { AnnotationOutcome, ReviewVerdict, TaskStatus } from '../domain/labeling.js';
+import type { AnnotationOutcome, AskReason, ReviewVerdict, Suggestion, TaskStatus } from '../domain/labeling.js';
 import { iso, row, rows, type Tx } from './client.js';
 import { readCursor, toPage, type Page, type PageRequest } from './page.js';
 
@@ -17,8 +17,8 @@ export interface TaskView {
   fence: number;
   label: string | null;
   confidence: number | null;
-  suggestion: { label: string; confidence: number } | null;
-  reason: 'strategy' | 'explore';
+  suggestion: Suggestion | null;
+  reason: AskReason;
   review: ReviewVerdict | null;
   reviewer: string | null;
   /** A reviewer must look before the batch is accepted. */
@@ -48,7 +48,7 @@ function condition(filter: TaskFilter | undefined): SQL {
 
 const answers = sql`(select coalesce(jsonb_agg(jsonb_build_object('annotator', a.annotator, 'label', a.label,
     'outcome', a.outcome, 'past', a.fence <= t.floor, 'seconds', a.seconds, 'comment', a.comment, 'at', a.created_at)
-    order by a.created_at, a.id), '[]') from annotation a where a.task = t.id)`;
+    order by a.created_at, a.fence, a.id), '[]') from annotation a where a.task = t.id)`;
 const reviews = sql`(select coalesce(jsonb_agg(jsonb_build_object('reviewer', r.reviewer, 'verdict', r.verdict,
     'label', r.label, 'comment', r.comment, 'at', r.created_at) order by r.created_at, r.id), '[]')
     from label_review r where r.task = t.id)`;

@@ -10,7 +10,10 @@ import { readCursor, toPage, type Page, type PageRequest } from './page.js';
 
 export interface BatchView {
   id: string;
-  run: string;
+  /** Null: a batch of its own. */
+  run: string | null;
+  /** Name. */
+  dataset: string;
   status: BatchStatus;
   counts: BatchCounts;
   deadline: string;
@@ -31,7 +34,7 @@ const status = sql`case when b.status = 'open' and not exists (
     select 1 from label_task o where o.batch = b.id and o.status = 'open' and o.gold is null) then 'review'
   else b.status end`;
 
-const stored = sql`select b.id, b.run, ${status} as status, b.kind, b.policy, b.deadline, b.round, b.classes, b.task, b.created_at as "createdAt",
+const stored = sql`select b.id, b.run, d.name as dataset, ${status} as status, b.kind, b.policy, b.deadline, b.round, b.classes, b.task, b.created_at as "createdAt",
     b.closed_at as "closedAt",
     (select jsonb_build_object('tasks', count(*), 'labelled', count(*) filter (where t.status = 'labelled'),
         'skipped', count(*) filter (where t.status = 'skipped'), 'auto', count(*) filter (where t.status = 'auto'))
@@ -39,7 +42,7 @@ const stored = sql`select b.id, b.run, ${status} as status, b.kind, b.policy, b.
     (select coalesce(jsonb_agg(who order by who), '[]') from (
         select a.annotator as who from annotation a join label_task t on t.id = a.task where t.batch = b.id
         union select l.labeler from lease l where l.batch = b.id) people) as labelers
-  from label_batch b`;
+  from label_batch b join dataset d on d.id = b.dataset`;
 
 /** One batch. @throws Failure `NotFound` */
 export async function batchView(tx: Tx, project: string, id: string): Promise<BatchView> {

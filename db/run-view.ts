@@ -124,6 +124,8 @@ export async function liveRuns(tx: Tx): Promise<LiveRow[]> {
 export interface LiveBatch extends LiveRow {
   /** Its run lives, and may be about to start the batch's workflow. */
   runLives: boolean;
+  /** No run opened it. */
+  own: boolean;
 }
 
 /** Label batches that must have an open workflow. */
@@ -131,7 +133,8 @@ export async function liveBatches(tx: Tx): Promise<LiveBatch[]> {
   const found = await rows<LiveBatch>(
     tx,
     sql`select id, project, workflow_id as "workflowId", created_at as "openedAt",
-        exists (select 1 from run r where r.id = b.run and r.status in ('running', 'waiting')) as "runLives"
+        exists (select 1 from run r where r.id = b.run and r.status in ('running', 'waiting')) as "runLives",
+        b.run is null as own
       from label_batch b
       where status in ('open', 'review') and not exists (
         select 1 from outbox o where o.workflow_id = b.workflow_id and o.kind = 'start' and o.sent_at is null)

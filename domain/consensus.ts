@@ -1,5 +1,6 @@
 // What several people's answers to one item come to, and how sure that is. Between answers, item by item; when a batch
 // closes, Dawid and Skene's model looks at all answers together (stats/dawid-skene.ts).
+import { canonicalJson } from './json.js';
 import { type Box, labelParts, type LabelKind, type Span } from './label-kind.js';
 import type { Overlap } from './label-policy.js';
 
@@ -110,13 +111,15 @@ function boxwise(answers: readonly GivenLabel[]): Consensus {
     const { label, confidence: sure } = likeliest(votes, 2);
     confidence = Math.min(confidence, sure ?? 0);
     if (label === 'no') return [];
+    // one box stays what was drawn, to the last bit
+    if (boxes.length === 1) return boxes;
     const left = median(boxes.map(({ x }) => x));
     const top = median(boxes.map(({ y }) => y));
     const width = median(boxes.map((box) => box.x + box.width)) - left;
     const height = median(boxes.map((box) => box.y + box.height)) - top;
     return [{ height, label: boxes[0]?.label ?? '', width, x: left, y: top }];
   });
-  const texts = kept.map((box) => JSON.stringify(box)).sort();
+  const texts = kept.map((box) => canonicalJson({ ...box })).sort();
   return { label: `[${texts.join(',')}]`, confidence };
 }
 

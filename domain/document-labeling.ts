@@ -51,11 +51,7 @@ const example = f.object<LabelPolicy['examples'][number]>({
 
 const none = defaultPolicy;
 
-interface Written {
-  strategy: Strategy | null;
-  batchSize: number;
-  explore: number;
-  deadline: number;
+interface WrittenPolicy {
   annotators: Overlap;
   skip: LabelPolicy['skip'];
   gold: LabelPolicy['gold'];
@@ -66,10 +62,17 @@ interface Written {
   examples: LabelPolicy['examples'];
 }
 
-const written = f.object<Written>({
-  strategy: f.optional<Strategy, null>(f.choice(strategies), () => null),
-  batchSize: f.optional(f.number({ min: 1, max: 10_000, integer: true }), () => 60),
-  explore: f.optional(share, () => 0.1),
+interface WrittenStrategy {
+  strategy: Strategy | null;
+  batchSize: number;
+  explore: number;
+}
+
+/** As written: how long answers are awaited, and the policy. */
+export type WrittenWait = WrittenPolicy & { deadline: number };
+
+/** What a batch is told about people, whoever opens it. */
+export const waitFields: { [K in keyof WrittenWait]: f.Field<WrittenWait[K]> } = {
   deadline: f.optional(f.duration(longestWait), () => 3 * dayMs),
   annotators: f.optional(overlap, () => none.overlap),
   skip: f.optional(
@@ -104,13 +107,22 @@ const written = f.object<Written>({
   suggestion: f.optional(f.choice(['shown', 'hidden', 'none'] as const), () => none.suggestion),
   instructions: f.optional(text, () => none.instructions),
   examples: f.optional(f.list(example, { max: 100, what: 'examples' }), () => none.examples),
+};
+
+/** The policy that was written. */
+export function policyFrom({ annotators, deadline: _, ...rest }: WrittenWait): LabelPolicy {
+  return { overlap: annotators, ...rest };
+}
+
+const written = f.object<WrittenStrategy & WrittenWait>({
+  strategy: f.optional<Strategy, null>(f.choice(strategies), () => null),
+  batchSize: f.optional(f.number({ min: 1, max: 10_000, integer: true }), () => 60),
+  explore: f.optional(share, () => 0.1),
+  ...waitFields,
 });
 
 /** `labeling` with every default but the strategy, which depends on the task. */
-export const labeling: f.Read<ReadLabeling> = f.mapped(
-  written,
-  ({ strategy, batchSize, explore, deadline, annotators, ...rest }) => ({
-    ...{ strategy, batchSize, explore, deadlineMs: deadline },
-    policy: { overlap: annotators, ...rest },
-  }),
-);
+export const labeling: f.Read<ReadLabeling> = f.mapped(written, ({ strategy, batchSize, explore, ...wait }) => ({
+  ...{ strategy, batchSize, explore, deadlineMs: wait.deadline },
+  policy: policyFrom(wait),
+}));

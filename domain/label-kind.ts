@@ -117,6 +117,26 @@ export function labelText(value: unknown, space: LabelSpace): string | null {
   }
 }
 
+/** What an answer may be, in a few words for a message. */
+export function labelWords({ kind, classes }: LabelSpace): string {
+  const some = classes?.slice(0, 20).join(', ') ?? 'any text';
+  const names = classes !== null && classes.length > 20 ? `${some}, … (${classes.length})` : some;
+  switch (kind) {
+    case 'single':
+      return names;
+    case 'preference':
+      return preferences.join(', ');
+    case 'number':
+      return 'a number';
+    case 'multiple':
+      return `a list of classes: ${names}`;
+    case 'span':
+      return `a list of {start, end, label} inside the text, start < end, label one of ${names}`;
+    case 'box':
+      return `a list of {x, y, width, height, label} in shares of the image, label one of ${names}`;
+  }
+}
+
 /** The parts of a text that `labelText` made. */
 export function labelParts<T>(text: string): T[] {
   return JSON.parse(text) as T[];

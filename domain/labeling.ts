@@ -9,6 +9,17 @@ export type BatchStatus = (typeof batchStatuses)[number];
 export const taskStatuses = ['open', 'labelled', 'skipped', 'auto'] as const;
 export type TaskStatus = (typeof taskStatuses)[number];
 
+/** Why an item is asked about: a strategy chose it, it was drawn for exploration, or somebody named it. */
+export const askReasons = ['strategy', 'explore', 'named'] as const;
+export type AskReason = (typeof askReasons)[number];
+
+/** A guess that labelers may see. */
+export interface Suggestion {
+  label: string;
+  /** Null where whoever guessed did not say. */
+  confidence: number | null;
+}
+
 export const annotationOutcomes = ['accepted', 'surplus', 'skipped'] as const;
 export type AnnotationOutcome = (typeof annotationOutcomes)[number];
 

@@ -1,8 +1,9 @@
 // Mends what was lost between Postgres and Temporal (architecture, rule 11): every pipeline has its loop, every live run and
-// batch an open workflow. What has none is started again (loops) or closed as failed with `WorkflowLost`.
+// batch an open workflow. What has none is started again (loops, and batches that no run
+// opened) or closed as failed with `WorkflowLost`.
 import { isGrpcServiceError, WorkflowNotFoundError } from '@temporalio/client';
 import { inTransaction } from '../db/client.js';
-import { decideBatch } from '../db/labeling.js';
+import { decideBatch, startBatch } from '../db/labeling.js';
 import { enqueue } from '../db/outbox.js';
 import { allPipelines } from '../db/pipeline.js';
 import { closeRun, liveBatches, liveRuns, type LiveRow } from '../db/run.js';
@@ -83,7 +84,9 @@ export async function reconcile(deps: Deps): Promise<{ loops: number; runs: numb
     async (batch) => {
       // Its workflow is its run's child, and may not have begun: while the run lives, the run answers for it.
       if (batch.runLives || (await isOpen(deps, batch.workflowId))) return false;
-      await closeBatch(deps, batch.id);
+      // Its row holds all that a batch of its own is: it goes on, whatever became of its workflow.
+      if (batch.own) await inTransaction(deps.db, (tx) => startBatch(tx, batch.id));
+      else await closeBatch(deps, batch.id);
       return true;
     },
   );

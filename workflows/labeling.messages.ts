@@ -5,9 +5,9 @@ import type { BatchCounts, BatchDecision, BatchStatus } from '../domain/labeling
 export interface BatchInput {
   project: string;
   batch: string;
-  /** The run that waits, and its node. */
-  run: string;
-  node: string;
+  /** The run that waits, and its node; both null: a batch of its own. */
+  run: string | null;
+  node: string | null;
   openedAt: string;
   deadline: string;
   /** Shares of the deadline whose reminder went out (kept over continue-as-new). */

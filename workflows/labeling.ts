@@ -1,4 +1,5 @@
-// labelBatch: waits for people to answer one batch. Started by a run (or the API), ends accepted, partial or cancelled.
+// labelBatch: waits for people to answer one batch. Started by a run, or by the outbox for a batch that somebody opened
+// over HTTP; ends accepted, partial or cancelled.
 // The batch's row is the truth and the fence; this workflow holds the clock (reminders, deadline) and the decision's door.
 import {
   allHandlersFinished,
@@ -61,7 +62,8 @@ export async function labelBatch(input: BatchInput): Promise<BatchOutcome> {
     await attend(state, input);
   } catch (error) {
     if (!isCancellation(error)) throw error;
-    await CancellationScope.nonCancellable(() => close(state, input, 'cancel', 'the run was cancelled'));
+    const reason = `the ${input.run === null ? 'workflow' : 'run'} was cancelled`;
+    await CancellationScope.nonCancellable(() => close(state, input, 'cancel', reason));
     throw error;
   }
   await condition(allHandlersFinished);
@@ -75,7 +77,7 @@ async function attend(state: State, input: BatchInput): Promise<void> {
       state.arrived = false;
       const { round, ...read } = await flow.readBatch({
         batch: input.batch,
-        ...(state.shown ? {} : { wait: waitOf(input) }),
+        ...(state.shown ? {} : waitOf(input)),
       });
       state.shown = true;
       state.round = round;
@@ -99,8 +101,13 @@ async function attend(state: State, input: BatchInput): Promise<void> {
   }
 }
 
+/** Nobody waits for a batch of its own. */
 function waitOf({ run, node, openedAt, deadline }: BatchInput) {
-  return { run, node, since: openedAt, deadline };
+  return run === null || node === null ? {} : { wait: { run, node, since: openedAt, deadline } };
+}
+
+function waiterOf({ run, node }: BatchInput) {
+  return run === null || node === null ? null : { run, node };
 }
 
 /** Closed here, or found closed in its row (an API call or a person at the database may have done it). */
@@ -134,7 +141,7 @@ async function close(state: State, input: BatchInput, decision: 'deadline' | 'ca
       batch: state.batch,
       decision: { decisionId, decision, by: 'perennial', reason },
       verified: true,
-      wait: { run: input.run, node: input.node },
+      wait: waiterOf(input),
     });
     state.outcome = { status: answer.status, counts: answer.counts };
   } catch (error) {
@@ -155,7 +162,7 @@ function listen(state: State, input: BatchInput): void {
       batch: state.batch,
       decision: outcome.decision,
       verified: decision?.verified === true,
-      wait: { run: input.run, node: input.node },
+      wait: waiterOf(input),
     });
     state.answer = answer;
     state.outcome = { status: answer.status, counts: answer.counts };

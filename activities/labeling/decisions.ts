@@ -60,12 +60,13 @@ export function createLabelingDecisions({ db, kick }: { db: Db; kick: () => void
       batch: string;
       decision: RecordedDecision;
       verified: boolean;
-      wait: { run: string; node: string };
+      /** Null: no run waits. */
+      wait: { run: string; node: string } | null;
     }): Promise<BatchAnswer> {
       const { decision, wait } = input;
       const answer = await inTransaction(db, async (tx) => {
         // Locks in the order run, batch, audit. A batch that is sent back is still waited for.
-        if (decision.decision !== 'send-back') {
+        if (wait !== null && decision.decision !== 'send-back') {
           await recordWaitStep(tx, { ...wait, status: 'succeeded', summary: `${decision.decision} by ${decision.by}` });
           await setRunWaiting(tx, wait.run, null, wait.node);
         }

@@ -19,12 +19,15 @@ import { labelKinds, type LabelKind } from '../../domain/label-kind.js';
 import type { LabelPolicy } from '../../domain/label-policy.js';
 import {
   annotationOutcomes,
+  askReasons,
   batchStatuses,
   reviewVerdicts,
   taskStatuses,
   type AnnotationOutcome,
+  type AskReason,
   type BatchStatus,
   type ReviewVerdict,
+  type Suggestion,
   type TaskStatus,
 } from '../../domain/labeling.js';
 import { at, createdAt, oneOf, prefixed } from './columns.js';
@@ -42,10 +45,9 @@ export const labelBatch = pgTable(
     dataset: text('dataset')
       .notNull()
       .references(() => dataset.id),
-    run: text('run')
-      .notNull()
-      .references(() => run.id),
-    node: text('node').notNull(),
+    /** The run that asks and its node; both null: a batch of its own, which somebody opened over HTTP. */
+    run: text('run').references(() => run.id),
+    node: text('node'),
     workflowId: text('workflow_id').notNull(),
     /** The fence of all answers: they need `open`. */
     status: text('status').$type<BatchStatus>().notNull().default('open'),
@@ -60,6 +62,8 @@ export const labelBatch = pgTable(
       .default(sql`'{}'::jsonb`),
     /** Null: any label is taken. */
     classes: jsonb('classes').$type<string[]>(),
+    /** What an import has to know to give the whole back in its form (domain/exchange); null: not imported. */
+    origin: jsonb('origin').$type<Json>(),
     deadline: at('deadline').notNull(),
     /** Largest share of the deadline, in percent, that labelers were reminded at. */
     reminded: integer('reminded').notNull().default(0),
@@ -71,6 +75,7 @@ export const labelBatch = pgTable(
     oneOf('label_batch', 'status', batchStatuses),
     oneOf('label_batch', 'task', tasks),
     oneOf('label_batch', 'kind', labelKinds),
+    check('label_batch_asker', sql.raw(`("run" is null) = ("node" is null)`)),
     unique('label_batch_node').on(t.run, t.node),
     // listBatches
     index('label_batch_project').on(t.project, t.createdAt, t.id),
@@ -89,8 +94,8 @@ export const labelTask = pgTable(
     position: integer('position').notNull(),
     key: text('key').notNull(),
     item: jsonb('item').$type<Json>().notNull(),
-    suggestion: jsonb('suggestion').$type<{ label: string; confidence: number }>(),
-    reason: text('reason').$type<'strategy' | 'explore'>().notNull(),
+    suggestion: jsonb('suggestion').$type<Suggestion>(),
+    reason: text('reason').$type<AskReason>().notNull(),
     /** With which it was drawn; null where it was chosen. */
     probability: doublePrecision('probability'),
     score: doublePrecision('score'),
@@ -115,11 +120,13 @@ export const labelTask = pgTable(
     reviewer: text('reviewer'),
     /** After a send-back: who is asked; null: anybody. */
     again: text('again').$type<'same' | 'other'>(),
+    /** As an import brought it, without its answers; null: not imported. */
+    source: jsonb('source').$type<Json>(),
   },
   (t) => [
     prefixed('label_task', 'task'),
     oneOf('label_task', 'status', taskStatuses),
-    oneOf('label_task', 'reason', ['strategy', 'explore']),
+    oneOf('label_task', 'reason', askReasons),
     oneOf('label_task', 'review', reviewVerdicts),
     oneOf('label_task', 'again', ['same', 'other']),
     check('label_task_answer', sql.raw(`("status" in ('labelled', 'auto')) = ("label" is not null)`)),
@@ -173,6 +180,8 @@ export const annotation = pgTable(
     /** From the lease to the answer. */
     seconds: doublePrecision('seconds'),
     comment: text('comment'),
+    /** As an import brought it; null: given here. */
+    source: jsonb('source').$type<Json>(),
     createdAt: createdAt(),
   },
   (t) => [

@@ -151,6 +151,26 @@ const sentBack: Story = async (scene) => {
   return [{ name: 'labelBatch.sent-back', workflowId: await batchOf(scene, run) }];
 };
 
+const ownBatch: Story = async (scene) => {
+  const { system } = scene;
+  await create(scene, 'own', alone);
+  const tasks = ['a', 'b'].map((key) => ({ key, item: { text: key } }));
+  const { id } = await must<{ id: string }>(system, 'POST', '/api/v1/label-batches', { dataset: 'own', tasks });
+  const path = `/api/v1/label-batches/${id}`;
+  const leased = await must<{ tasks: { taskId: string; fence: number }[] }>(system, 'POST', `${path}/lease`, {
+    labeler: 'kim',
+  });
+  const annotations = leased.tasks.map(({ taskId, fence }) => ({ taskId, fence, label: '0' }));
+  await must(system, 'POST', `${path}/annotations`, { labeler: 'kim', annotations });
+  await until('the batch to be accepted', async () => {
+    const accept = { decision: 'accept', by: 'lee' };
+    return (
+      (await must<{ status: string }>(system, 'POST', `${path}/decision`, accept, `own-${id}`)).status === 'accepted'
+    );
+  });
+  return [{ name: 'labelBatch.own', workflowId: workflowIds.labels('default', id) }];
+};
+
 const fromTemporal: Story = async (scene) => {
   await create(scene, 'byhand', alone);
   const { client, close } = connectTemporal((await scene.system.running()).temporal, 'perennial');
@@ -229,6 +249,6 @@ const loopPausedAndChanged: Story = async (scene) => {
 };
 
 export const stories: Story[] = [
-  ...[fullCircle, nobodyAsked, rejectedByGate, rejectedByPerson, deadlines, badData, cancelled, sentBack],
+  ...[fullCircle, nobodyAsked, rejectedByGate, rejectedByPerson, deadlines, badData, cancelled, sentBack, ownBatch],
   ...[fromTemporal, twoCandidates, loopByRows, loopBySchedule, loopPausedAndChanged],
 ];

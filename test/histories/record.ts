@@ -1,4 +1,4 @@
-// `npm run record`: plays every case on a real system and writes its history to test/histories/<workflow>.<case>.json.
+// `npm run record`: plays every case, or the stories that are named (`-- ownBatch`), on a real system and writes its history to test/histories/<workflow>.<case>.json.
 // For after a deliberate change of a workflow; old histories that must still replay are kept beside the new ones by hand.
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -29,7 +29,8 @@ async function record(): Promise<void> {
   const { client, close } = connectTemporal((await scene.system.running()).temporal, 'perennial');
   const folder = join(projectRoot, 'test/histories');
   await mkdir(folder, { recursive: true });
-  const left = [...stories];
+  const named = process.argv.slice(2);
+  const left = stories.filter(({ name }) => named.length === 0 || named.includes(name));
   const play = async () => {
     for (let story = left.shift(); story; story = left.shift()) {
       for (const told of await story(scene)) {

@@ -147,6 +147,24 @@ describe.concurrent('label batches over HTTP', { timeout: 120_000 }, () => {
     expect(lineage).toMatchObject({ labelCounts: { human: 2 } });
   });
 
+  test('a batch without a run: its labels are in the next version; another is closed by its deadline', async () => {
+    await post(system, pipeline('own'), rows(60, { unlabelled: 3 }));
+    const ask = async (keys: string[], deadline: string) => {
+      const tasks = keys.map((key) => ({ key, item: { id: key } }));
+      const body = { dataset: 'own', classes: ['no', 'yes'], deadline, tasks };
+      return new Batch((await must<{ id: string }>(system, 'POST', '/api/v1/label-batches', body)).id);
+    };
+    const [batch, late] = await Promise.all([ask(['k0', 'k3'], '1 hour'), ask(['k6', 'k9'], '3 s')]);
+    await batch.answer('kim', await batch.lease('kim', 2));
+    await late.answer('ann', await late.lease('ann', 1));
+    const accept = { decision: 'accept', by: 'lee' };
+    await until('the batch to be accepted', async () => (await batch.decide(accept, 'own'))['status'] === 'accepted');
+    await until('the deadline', async () => (await late.look()).status === 'partial');
+    promotion(await ended(system, await open(system, 'own')));
+    const { lineage } = await must<{ lineage: object }>(system, 'GET', '/api/v1/models/own/versions/1');
+    expect(lineage).toMatchObject({ labelCounts: { given: 40, human: 3 }, annotators: ['ann', 'kim'] });
+  });
+
   test.each([
     ['approve', 'succeeded'],
     ['reject', 'rejected'],

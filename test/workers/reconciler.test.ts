@@ -2,11 +2,12 @@ import { WorkflowNotFoundError } from '@temporalio/client';
 import { sql } from 'drizzle-orm';
 import pino from 'pino';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { batchState } from '../../db/labeling.js';
+import { datasetOf } from '../../db/dataset.js';
+import { batchState, openOwnBatch } from '../../db/labeling.js';
 import { sweepOutbox } from '../../db/outbox.js';
 import { runView } from '../../db/run.js';
 import { reconcile } from '../../workers/reconciler.js';
-import { ask, makeBatch, makeRun } from '../db/facts.js';
+import { ask, makeBatch, makePipeline, makeRun, tasks } from '../db/facts.js';
 import { testDatabase, type TestDatabase } from '../support/database.js';
 
 let base: TestDatabase;
@@ -50,4 +51,27 @@ it('judges a batch by its run, since its workflow may not have begun', async () 
   }
   expect(await pass({ [own!.id]: 'absent', [run.workflowId]: 'absent' })).toMatchObject({ runs: 1 });
   expect((await batchState(base.db, batch)).status).toBe('cancelled');
+});
+
+it('starts a batch of its own again, and leaves one whose start is unsent', async () => {
+  const { id: dataset } = await datasetOf(base.db, 'default', (await makePipeline(base.db)).name);
+  const facts = {
+    project: 'default',
+    dataset,
+    classes: null,
+    task: 'classification' as const,
+    by: 'kim',
+    verified: true,
+  };
+  const { id, workflowId } = await openOwnBatch(base.db, { ...facts, deadline: new Date(), tasks: tasks(1) });
+  const starts = async () =>
+    ask<{ sent: boolean }>(
+      base.db,
+      sql`select sent_at is not null as sent from outbox where workflow_id = ${workflowId} order by number`,
+    );
+  expect(await pass({ [workflowId]: 'absent' })).toMatchObject({ batches: 0 });
+  await sweepOutbox(base.db, () => Promise.resolve('sent'), { limit: 1000 });
+  expect(await pass({ [workflowId]: 'absent' })).toMatchObject({ batches: 1 });
+  expect(await starts()).toEqual([{ sent: true }, { sent: false }]);
+  expect((await batchState(base.db, id)).status).toBe('open');
 });

@@ -1,0 +1,151 @@
+// A label batch as somebody asks for it over HTTP or by a file, without a run (docs/labeling.md).
+import type { Task } from './dataset.js';
+import { policyFrom, waitFields, type WrittenWait } from './document-labeling.js';
+import type { FieldFault } from './failures.js';
+import * as f from './fields.js';
+import { labelKinds, type LabelKind, type LabelSpace, labelText, labelWords } from './label-kind.js';
+import type { LabelPolicy } from './label-policy.js';
+import type { Suggestion } from './labeling.js';
+
+export interface BatchSettings {
+  kind: LabelKind;
+  /** Null: any label is taken. */
+  classes: string[] | null;
+  deadlineMs: number;
+  policy: LabelPolicy;
+}
+
+/** As written: what is left out follows from the dataset or from the file. */
+export type ReadSettings = Omit<BatchSettings, 'kind'> & { kind: LabelKind | null };
+
+export interface RequestedTask {
+  key: string;
+  item: Record<string, unknown>;
+  suggestion: Suggestion | null;
+  /** The known answer, as `labelText` makes it; null: to be asked about. */
+  gold: string | null;
+}
+
+export const mostRequestedTasks = 10_000;
+
+type WrittenSettings = WrittenWait & { kind: LabelKind | null; classes: string[] | null };
+
+const className = f.mapped(f.text('a class', undefined, 1_000), (name) => name.normalize('NFC'));
+
+const written = f.object<WrittenSettings>({
+  kind: f.optional<LabelKind, null>(f.choice(labelKinds), () => null),
+  classes: f.optional<string[], null>(
+    f.list(className, { min: 1, max: 10_000, unique: true, what: 'classes' }),
+    () => null,
+  ),
+  ...waitFields,
+});
+
+/** Everything about a batch but its dataset and its tasks. */
+export const readSettings: f.Read<ReadSettings> = f.mapped(written, ({ kind, classes, ...wait }) => ({
+  ...{ kind, classes, deadlineMs: wait.deadline },
+  policy: policyFrom(wait),
+}));
+
+/** Kinds whose labels are chosen from classes; of the first of them any text is taken where none are named. */
+const ofClasses: readonly LabelKind[] = ['single', 'multiple', 'span', 'box'];
+const columnKinds = { classification: 'single', regression: 'number' } as const satisfies Record<Task, LabelKind>;
+
+/** The kind of the labels that a dataset of this task holds. */
+export function kindOfTask(task: Task): LabelKind {
+  return columnKinds[task];
+}
+
+/** What does not fit together: kind, classes and the dataset, whose column can hold the one kind only. */
+export function checkSpace(space: LabelSpace, task: Task, faults: FieldFault[]): void {
+  const { kind, classes } = space;
+  const own = kindOfTask(task);
+  if ((kind === 'single' || kind === 'number') && kind !== own) {
+    const others = labelKinds.filter((one) => one === own || (one !== 'single' && one !== 'number'));
+    f.addFault(faults, 'kind', { found: kind, allowed: `${others.join(', ')}, as the dataset is for ${task}` });
+  }
+  if (classes !== null && !ofClasses.includes(kind)) {
+    f.addFault(faults, 'classes', { found: f.described(classes), allowed: `none, for labels of kind ${kind}` });
+  }
+  if (classes === null && kind !== 'single' && ofClasses.includes(kind)) {
+    f.addFault(faults, 'classes', { found: 'nothing', allowed: `the classes of a ${kind}, at least one` });
+  }
+}
+
+/** A label of the batch, as its text. */
+export function labelOf(space: LabelSpace): f.Read<string> {
+  return (value, path, faults) => {
+    const label = labelText(value, space);
+    return label ?? f.addFault(faults, path, { found: f.described(value), allowed: labelWords(space) });
+  };
+}
+
+/** `space` with the length of the item's text, which bounds its spans. */
+export function spaceOfItem(space: LabelSpace, item: unknown): LabelSpace {
+  const text = f.isRecord(item) ? item['text'] : undefined;
+  return { ...space, textLength: typeof text === 'string' ? text.length : null };
+}
+
+export const taskKey = f.text('the key of a row, a text of at most 1,000 letters', undefined, 1_000);
+export const taskItem: f.Read<Record<string, unknown>> = (value, path, faults) =>
+  f.isRecord(value)
+    ? value
+    : f.addFault(faults, path, { found: f.described(value), allowed: 'an object of what the labeler sees' });
+
+/** A guess: a label with the probability that it is given. */
+export function suggestionOf(space: LabelSpace): f.Read<Suggestion> {
+  return f.object<Suggestion>({
+    label: f.required(labelOf(space), labelWords(space)),
+    confidence: f.optional<number | null>(orNull(f.number({ min: 0, max: 1 })), () => null),
+  });
+}
+
+/** Null counts as absent. */
+export function orNull<T>(read: f.Read<T>): f.Read<T | null> {
+  return (value, path, faults) => (value === null ? null : read(value, path, faults));
+}
+
+function readTask(space: LabelSpace): f.Read<RequestedTask> {
+  return (value, path, faults) => {
+    const own = spaceOfItem(space, f.isRecord(value) ? value['item'] : undefined);
+    return f.object<RequestedTask>({
+      key: f.required(taskKey, 'the key of a row'),
+      item: f.required(taskItem, 'an object of what the labeler sees'),
+      suggestion: f.optional<Suggestion | null>(orNull(suggestionOf(own)), () => null),
+      gold: f.optional<string | null>(orNull(labelOf(own)), () => null),
+    })(value, path, faults);
+  };
+}
+
+/** The tasks of a request; every fault with its path. */
+export function readTasks(space: LabelSpace): f.Read<RequestedTask[]> {
+  const list = f.list(readTask(space), { min: 1, max: mostRequestedTasks, what: 'tasks' });
+  return (value, path, faults) => {
+    const tasks = list(value, path, faults);
+    if (tasks) checkTasks(tasks, path, faults);
+    return tasks;
+  };
+}
+
+/** Keys that are there twice, and a batch that would ask nothing. Tasks with faults may be undefined or lack their key. */
+export function checkTasks(
+  tasks: readonly (Pick<RequestedTask, 'key' | 'gold'> | undefined)[],
+  path: string,
+  faults: FieldFault[],
+  field = 'key',
+): void {
+  const first = new Map<string, number>();
+  tasks.forEach((task, index) => {
+    const key = task?.key;
+    if (key === undefined) return;
+    const before = first.get(key);
+    if (before === undefined) first.set(key, index);
+    else {
+      const found = `${f.described(key)} again, as in ${path}[${before}]`;
+      f.addFault(faults, `${path}[${index}].${field}`, { found, allowed: 'each once' });
+    }
+  });
+  if (tasks.length > 0 && tasks.every((task) => typeof task?.gold === 'string')) {
+    f.addFault(faults, path, { found: 'gold items only', allowed: 'at least one task to ask about' });
+  }
+}
