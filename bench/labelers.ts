@@ -18,10 +18,15 @@ async function label(bed: LabelingBed, who: number, told: Set<string>): Promise<
   const labeler = `person-${who}`;
   for (let turn = 0; ; turn += 1) {
     const leased = await persistently<{ tasks: Leased[] }>(bed, 'lease', { labeler, count: 10 }).catch((error) => {
-      if (error instanceof Refused && error.message.includes('batch-closed')) return { tasks: [] };
+      if (error instanceof Refused && error.message.includes('batch-closed')) return null;
       throw error;
     });
-    if (leased.tasks.length === 0) return;
+    if (leased === null) return;
+    // the last items are in the hands of others
+    if (leased.tasks.length === 0) {
+      await sleep(500);
+      continue;
+    }
     const annotations = leased.tasks.map(({ taskId, fence }) => ({ taskId, fence, label: String(who % 10) }));
     const key = `${labeler}/${turn}`;
     const { refused } = await persistently<Annotated>(bed, 'annotations', { labeler, annotations }, key);

@@ -73,8 +73,8 @@ async function ownLeases(tx: Tx, request: LeaseRequest, { policy }: LockedBatch)
   return found.map((task) => ({ ...task, expiresAt: iso(task.expiresAt) }));
 }
 
-/** A few more looks, since a claim may lose its candidates to a lease that was committed while it looked. */
-const looks = 5;
+/** Looks at most, since a claim may lose all its candidates to leases that were committed while it looked. */
+const looks = 20;
 
 async function lend(
   tx: Tx,
@@ -85,12 +85,12 @@ async function lend(
   const { share } = batch.policy.gold;
   const places = Array.from({ length: count }, (_, i) => served + i);
   const goldPlaces = places.filter((place) => isGoldPlace(share, `${batch.id}/${request.labeler}`, place));
-  const gold = goldPlaces.length === 0 ? [] : await claim(tx, goldItems(request), goldPlaces.length);
+  const gold = goldPlaces.length === 0 ? [] : (await claim(tx, goldItems(request), goldPlaces.length)).free;
   const asked: string[] = [];
   for (let look = 0; look < looks && asked.length + gold.length < count; look += 1) {
-    const claimed = await claim(tx, askedItems(request, batch), count - gold.length - asked.length);
-    if (claimed.length === 0) break;
-    asked.push(...claimed);
+    const { locked, free } = await claim(tx, askedItems(request, batch), count - gold.length - asked.length);
+    if (locked === 0) break;
+    asked.push(...free);
   }
   if (gold.length + asked.length === 0) return;
   await writeLeases(tx, request, inOrder({ places, goldPlaces, gold, asked }));
@@ -140,21 +140,21 @@ function askedItems({ batch, labeler }: LeaseRequest, { policy }: LockedBatch): 
 
 /**
  * Locks tasks that fit, then looks again with a snapshot taken under those locks: another lease may have been committed
- * between. Answers which may be lent.
+ * between. Answers how many seemed to fit, and which may be lent.
  */
-async function claim(tx: Tx, fits: SQL, count: number): Promise<string[]> {
+async function claim(tx: Tx, fits: SQL, count: number): Promise<{ locked: number; free: string[] }> {
   const locked = await rows<{ id: string }>(
     tx,
     sql`select t.id from label_task t where ${fits} order by t.position limit ${count} for update of t skip locked`,
   );
-  if (locked.length === 0) return [];
+  if (locked.length === 0) return { locked: 0, free: [] };
   const free = await rows<{ id: string }>(
     tx,
     sql`select t.id from label_task t
       where t.id in (select jsonb_array_elements_text(${json(locked.map(({ id }) => id))})) and ${fits}
       order by t.position`,
   );
-  return free.map(({ id }) => id);
+  return { locked: locked.length, free: free.map(({ id }) => id) };
 }
 
 async function writeLeases(tx: Tx, request: LeaseRequest, chosen: { id: string; place: number }[]): Promise<void> {
