@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readRunFile, type RunFile } from '../adapters/home.js';
 import { createDb, type Db, inTransaction } from '../db/client.js';
-import { openBatch } from '../db/labeling.js';
+import { datasetOf } from '../db/dataset.js';
+import { openOwnBatch } from '../db/labeling.js';
 import { savePipeline } from '../db/pipeline.js';
-import { openRun, runSpecification } from '../db/run.js';
 import { parsePipeline } from '../domain/document.js';
 import type { LabelPolicy } from '../domain/label-policy.js';
 import { startDemoSystem } from '../examples/digits/system.js';
@@ -58,14 +58,19 @@ async function openLargeBatch(db: Db, count: number, policy: Partial<LabelPolicy
   const digest = `sha256:${'0'.repeat(64)}` as const;
   return inTransaction(db, async (tx) => {
     const { document } = parsed;
-    await savePipeline(tx, { project: 'default', document, source, digest, by: 'bench', verified: false });
-    const who = { startedBy: 'bench', verified: false, workflowId: 'bench/labels' };
-    const run = await openRun(tx, {
-      ...{ project: 'default', pipeline: 'labelers', startKey: 'bench', trigger: 'manual', overrides: {}, ...who },
-    });
-    const { dataset } = await runSpecification(tx, run.id);
-    const batch = await openBatch(tx, {
-      ...{ run: run.id, node: 'label', project: 'default', dataset, classes, task: 'classification', policy },
+    const saved = { project: 'default', document, source, digest, by: 'bench', verified: false };
+    await savePipeline(tx, saved);
+    const dataset = await datasetOf(tx, 'default', source.dataset.name);
+    const batch = await openOwnBatch(tx, {
+      ...{
+        project: 'default',
+        dataset: dataset.id,
+        classes,
+        task: 'classification',
+        policy,
+        by: 'bench',
+        verified: false,
+      },
       deadline: new Date(Date.now() + 3_600_000),
       tasks: Array.from({ length: count }, (_, place) => ({
         key: `k${String(place).padStart(7, '0')}`,

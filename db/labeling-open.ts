@@ -146,6 +146,8 @@ async function insertBatch(
   for (let from = 0; from < tasks.length; from += insertedAtOnce) {
     await insertTasks(tx, id, tasks.slice(from, from + insertedAtOnce));
   }
+  // Postgres knows nothing yet of rows that have just come, and would sort them all for each lease: 200 ms instead of 2
+  if (tasks.length >= insertedAtOnce / 10) await rows(tx, sql`analyze label_task`);
   await insertAnswers(
     tx,
     { id, project: batch.project },
