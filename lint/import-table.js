@@ -19,6 +19,8 @@ export const table = {
     ...['domain', 'stats', 'db', 'adapters', 'api', 'web', 'npm:*', 'node:*'],
     ...['workflows/*.messages', 'types:workflows'],
   ],
+  // the browser's half: what it imports at run time must be served to it
+  'web/client': ['web/client', 'types:domain'],
   web: ['domain', 'stats', 'db', 'adapters', 'web', 'npm:*', 'node:*', 'workflows/*.messages', 'types:workflows'],
   workers: ['domain', 'stats', 'ml', 'activities', 'db', 'adapters', 'workers', 'npm:*', 'node:*'],
   cli: ['domain', 'cli', 'adapters/config', 'npm:*', 'node:*'],
@@ -55,7 +57,8 @@ function covers(entry, name, file) {
 
 /** Whether `file` (relative to the project, with `/`) may import `specifier`. */
 export function mayImport(file, specifier, typesOnly = false) {
-  const allowed = table[file.split('/')[0]];
+  const [folder, below] = file.split('/');
+  const allowed = table[`${folder}/${below}`] ?? table[folder];
   if (!allowed || !file.includes('/')) return true;
   const name = nameOf(specifier, file);
   return [...allowed, ...(exceptions[file] ?? [])].some((entry) => {

@@ -10,6 +10,11 @@ import type { Env, Identity } from '../deps.js';
 /** Addresses that say nothing of anybody's data. */
 const openPaths = new Set(['/healthz', '/readyz', '/openapi.json', '/docs', '/favicon.ico']);
 
+/** Pages that say nothing to a reader without a token but where to give one; a wrong token is refused as everywhere. */
+function isFrame(path: string): boolean {
+  return path === '/' || path === '/label' || path.startsWith('/label/');
+}
+
 export function tokenRequired(config: Pick<Config, 'host' | 'token'>): boolean {
   return !isLoopback(config.host) || config.token !== undefined;
 }
@@ -30,9 +35,8 @@ export function authenticate(db: Db, config: Pick<Config, 'host' | 'token'>) {
   return createMiddleware<Env>(async (c, next) => {
     const { path } = c.req;
     const authorization = c.req.header('authorization');
-    // the start page says where things are to anybody, and what they do only to those who may know
-    const bare = path === '/' && required && authorization === undefined;
-    if (!openPaths.has(path) && !bare) {
+    const bare = isFrame(path) && required && authorization === undefined;
+    if (!openPaths.has(path) && !path.startsWith('/assets/') && !bare) {
       c.set('identity', await identify(db, authorization, required));
     }
     await next();

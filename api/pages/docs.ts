@@ -124,7 +124,9 @@ export function docsPage(document: OpenApiDocument) {
     <p class="soft">
       The same as <a href="/openapi.json">openapi.json</a>, for reading. <a href="/">Back to the start</a>
     </p>
-    <nav>${tags.map((tag) => html`<a href="#${tag}">${tag}</a>`)}<a href="#schemas">schemas</a></nav>
+    <nav aria-label="On this page">
+      ${tags.map((tag) => html`<a href="#${tag}">${tag}</a>`)}<a href="#schemas">schemas</a>
+    </nav>
     ${tags.map(
       (tag) =>
         html`<h2 id="${tag}">${tag}</h2>

@@ -15,8 +15,7 @@ export function problemPage(code: string) {
   const { title, status, family } = found[1];
   return layout(
     `${code} · perennial`,
-    html`<nav><a href="/">perennial</a><a href="/docs">API</a></nav>
-      <h1>${title}</h1>
+    html`<h1>${title}</h1>
       <p><code>${code}</code>, HTTP ${status}</p>
       <p>${advice[family]}</p>
       <p class="soft">docs/errors.md says more.</p>`,

@@ -70,10 +70,10 @@ export async function startPage(deps: ApiDeps, project: string | null) {
   const workflows = deps.temporalUi && `${deps.temporalUi}/namespaces/${encodeURIComponent(deps.namespace)}/workflows`;
   const content = html`<h1>perennial</h1>
     <p class="soft">Models that keep themselves trained, with people in the loop.</p>
-    <nav>
+    <nav aria-label="Addresses">
       <a href="/docs">API</a><a href="/openapi.json">OpenAPI</a>
       ${workflows ? html`<a href="${workflows}">Temporal UI</a>` : ''}
-      <a href="/api/v1/runs">Runs</a><a href="/api/v1/label-batches?status=open">Open label batches</a>
+      <a href="/api/v1/runs">Runs</a><a href="/label">Open label batches</a>
       <a href="/api/v1/approvals?status=open">Open approvals</a><a href="/readyz">Readiness</a
       ><a href="/metrics">Metrics</a>
     </nav>

@@ -1,0 +1,153 @@
+// The app on a port of its own with label batches of any kind, and a browser that notes what a page must not do.
+import { type ServerType, serve } from '@hono/node-server';
+import axe from 'axe-core';
+import { execFileSync } from 'node:child_process';
+import type { AddressInfo } from 'node:net';
+import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
+import { entryArguments, projectRoot } from '../../adapters/paths.js';
+import { datasetOf } from '../../db/dataset.js';
+import { openBatch } from '../../db/labeling.js';
+import type { Json } from '../../domain/json.js';
+import type { LabelKind } from '../../domain/label-kind.js';
+import type { LabelPolicy } from '../../domain/label-policy.js';
+import { createPipeline, openRun } from '../api/facts.js';
+import { testApi, type TestApi, type TestApiOptions } from '../api/support.js';
+import { launchBrowser } from '../support/browser.js';
+
+export interface WantedBatch {
+  items: Json[];
+  kind?: LabelKind;
+  classes?: string[] | null;
+  policy?: Partial<LabelPolicy>;
+  suggestion?: { label: string; confidence: number } | null;
+}
+
+export interface Answered {
+  annotator: string;
+  label: string | null;
+  comment: string | null;
+}
+
+export interface Opened {
+  page: Page;
+  context: BrowserContext;
+  /** Console errors, page errors, requests to other hosts: each is a fault of the page. */
+  faults: string[];
+  close(): Promise<void>;
+}
+
+export interface LabelingBed {
+  api: TestApi;
+  url: string;
+  /** What becomes of calls of the API: `dead`, nobody sees them; `deaf`, they are done and nobody hears of it. */
+  network: 'up' | 'dead' | 'deaf';
+  batch(wanted: WantedBatch): Promise<string>;
+  /** Every answer of a batch, by the key of its row. */
+  answers(batch: string): Promise<Record<string, Answered[]>>;
+  open(path: string, options?: BrowserContextOptions & { name?: string }): Promise<Opened>;
+  close(): Promise<void>;
+}
+
+export async function labelingBed(options: TestApiOptions = {}): Promise<LabelingBed> {
+  // an entry that does nothing: the client's modules are in dist/ afterwards
+  execFileSync(process.execPath, entryArguments('web/asset.ts'), { cwd: projectRoot });
+  const [api, browser] = await Promise.all([
+    testApi(options).then((made) => asAdmin(made, options.token)),
+    launchBrowser(),
+  ]);
+  const answer = async (request: Request): Promise<Response> => {
+    const lost = bed.network !== 'up' && new URL(request.url).pathname.startsWith('/api/');
+    if (lost && bed.network === 'deaf') await api.app.fetch(request);
+    return lost ? new Response(null, { status: 502 }) : api.app.fetch(request);
+  };
+  const server = await new Promise<ServerType>((resolve) => {
+    const made = serve({ fetch: answer, port: 0, hostname: '127.0.0.1' }, () => resolve(made));
+  });
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  let made = 0;
+  const bed: LabelingBed = {
+    ...{ api, url, network: 'up' },
+    batch: async (wanted) => {
+      made += 1;
+      return makeBatch(api, `labels${made}`, wanted);
+    },
+    answers: (batch) => answersOf(api, batch),
+    open: (path, how = {}) => open(browser, url, path, how),
+    close: async () => {
+      await browser.close();
+      await new Promise((resolve) => server.close(resolve));
+      await api.close();
+    },
+  };
+  return bed;
+}
+
+/** Calls of the facts are the admin's. */
+function asAdmin(api: TestApi, token: string | undefined): TestApi {
+  if (token === undefined) return api;
+  const { post } = api;
+  const headers = { authorization: `Bearer ${token}` };
+  return { ...api, post: (path, body, own) => post(path, body, { ...headers, ...own }) };
+}
+
+async function makeBatch(api: TestApi, pipeline: string, wanted: WantedBatch): Promise<string> {
+  const { db } = api.database;
+  await createPipeline(api, pipeline);
+  const run = await openRun(api, pipeline);
+  const dataset = await datasetOf(db, 'default', pipeline);
+  const { id } = await openBatch(db, {
+    ...{ run, node: 'label', project: 'default', dataset: dataset.id, task: 'classification' },
+    deadline: new Date(Date.now() + 3_600_000),
+    classes: wanted.classes === undefined ? ['no', 'yes'] : wanted.classes,
+    kind: wanted.kind ?? 'single',
+    policy: wanted.policy ?? {},
+    tasks: wanted.items.map((item, place) => ({
+      ...{ key: `k${place}`, item, suggestion: wanted.suggestion ?? null },
+      ...{ reason: 'strategy' as const, probability: null, score: 0.1 },
+    })),
+  });
+  return id;
+}
+
+async function answersOf(api: TestApi, batch: string): Promise<Record<string, Answered[]>> {
+  const found = await api.database.db.$client.query<Answered & { key: string }>(
+    `select t.key, a.annotator, a.label, a.comment from annotation a join label_task t on t.id = a.task
+      where t.batch = $1 order by t.position, a.created_at`,
+    [batch],
+  );
+  const all: Record<string, Answered[]> = {};
+  for (const { key, ...answer } of found.rows) (all[key] ??= []).push(answer);
+  return all;
+}
+
+async function open(
+  browser: Browser,
+  url: string,
+  path: string,
+  { name, ...options }: BrowserContextOptions & { name?: string },
+): Promise<Opened> {
+  const context = await browser.newContext({ viewport: { width: 1100, height: 800 }, ...options });
+  if (name !== undefined)
+    await context.addInitScript(`localStorage.setItem('perennial/name', ${JSON.stringify(name)})`);
+  const page = await context.newPage();
+  const faults: string[] = [];
+  page.on('pageerror', (error) => faults.push(error.message));
+  page.on('console', (message) => {
+    if (message.type() === 'error') faults.push(message.text());
+  });
+  page.on('request', (request) => {
+    if (!/^(data|blob):/.test(request.url()) && !request.url().startsWith(url)) faults.push(`asked ${request.url()}`);
+  });
+  await page.goto(url + path);
+  return { page, context, faults, close: () => context.close() };
+}
+
+/** What axe finds wrong, in words; by some of its rules, or by all. */
+export async function violations(page: Page, rules?: string[]): Promise<string[]> {
+  await page.evaluate(`window.axe || (() => { ${axe.source} })()`);
+  const options = rules === undefined ? {} : { runOnly: { type: 'rule', values: rules } };
+  const { violations: found } = (await page.evaluate(
+    `axe.run(document, ${JSON.stringify(options)})`,
+  )) as axe.AxeResults;
+  return found.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
+}

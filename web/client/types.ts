@@ -1,0 +1,36 @@
+// What the API answers about label batches, as far as the pages read it.
+import type { LabelKind } from '../../domain/label-kind.js';
+import type { LabelPolicy } from '../../domain/label-policy.js';
+import type { BatchCounts, BatchStatus, Refusal } from '../../domain/labeling.js';
+
+export type Item = unknown;
+
+export interface Batch {
+  id: string;
+  status: BatchStatus;
+  counts: BatchCounts;
+  kind: LabelKind;
+  /** Null: any label is taken. */
+  classes: string[] | null;
+  policy: LabelPolicy;
+  deadline: string;
+}
+
+export interface Suggestion {
+  label: string;
+  confidence: number;
+}
+
+export interface LeasedTask {
+  taskId: string;
+  fence: number;
+  expiresAt: string;
+  item: Item;
+  suggestion: Suggestion | null;
+}
+
+export interface Annotated {
+  accepted: number;
+  surplus: number;
+  refused: { taskId: string; reason: Refusal }[];
+}
