@@ -2,6 +2,7 @@
 import { approvalEndpoints } from './approval.js';
 import { artifactEndpoints } from './artifact.js';
 import { auditEndpoints } from './audit.js';
+import { campaignEndpoints } from './campaign.js';
 import { codeEndpoints } from './code.js';
 import { datasetEndpoints } from './dataset.js';
 import type { Endpoint } from './endpoint.js';
@@ -33,6 +34,7 @@ export function allEndpoints(metrics: Metrics = createMetrics()): Endpoint[] {
     ...labelOpenEndpoints(),
     ...labelTaskEndpoints(),
     ...labelerEndpoints(),
+    ...campaignEndpoints(),
     ...approvalEndpoints(),
     ...modelEndpoints(predictor),
     ...artifactEndpoints(),

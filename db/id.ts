@@ -16,6 +16,7 @@ export type IdPrefix =
   | 'req'
   | 'lab'
   | 'pip'
+  | 'cam'
   | 'ds'
   | 'mod';
 

@@ -6,6 +6,7 @@ import type { Json } from '../domain/json.js';
 import type { RunFailure, RunStatus, Verdict } from '../domain/run.js';
 import { releaseArtifacts } from './artifact.js';
 import { atomically, json, row, rows, type Tx } from './client.js';
+import { wakeCampaign } from './campaign-wake.js';
 import { appendEvent } from './event.js';
 import { enqueue } from './outbox.js';
 
@@ -51,6 +52,7 @@ async function closeOnce(tx: Tx, end: RunEnd): Promise<void> {
     name: 'runEnded',
     payload: { run, number: closed.number, status },
   });
+  await wakeCampaign(tx, closed.project, closed.pipeline);
 }
 
 // a raised fence: an attempt that still works somewhere can write nothing more

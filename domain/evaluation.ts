@@ -1,4 +1,5 @@
 // The evaluation of a run as stored: one JSON artifact, made by the packaged file on the holdout rows.
+import type { Digest } from './artifact.js';
 import type { Task } from './dataset.js';
 import type { Calibration } from './model.js';
 import type { Verdict } from './run.js';
@@ -90,6 +91,13 @@ export interface Importance {
   unmeasured: number;
 }
 
+export interface EvaluatedRows {
+  /** Of the keys, in the order of the bits. */
+  keys: Digest;
+  /** Base64, bit i of byte b for row 8 b + i. */
+  right: string;
+}
+
 export interface Evaluation {
   v: 1;
   task: Task;
@@ -110,6 +118,8 @@ export interface Evaluation {
   /** Null for regression. */
   calibration: CalibrationReport | null;
   importance: Importance;
+  /** Which rows of the holdout are right, so that any two runs can be compared on the same rows; null for regression. */
+  rows: EvaluatedRows | null;
   /** Seed of the bootstrap and of the tests, so that the numbers can be made again. */
   seed: number;
 }

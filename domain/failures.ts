@@ -39,6 +39,12 @@ export const failures = {
     title: 'That content type is not understood here',
   },
   RunLive: { family: 'request', retry: 'never', status: 409, title: 'Another run of this pipeline is alive' },
+  CampaignLive: {
+    family: 'request',
+    retry: 'never',
+    status: 409,
+    title: 'Another campaign of this pipeline is alive',
+  },
   RunEnded: { family: 'request', retry: 'never', status: 409, title: 'This run has ended' },
   RerunImpossible: {
     family: 'request',

@@ -4,6 +4,7 @@ export const workflowIds = {
   loop: (project: string, pipeline: string) => `loop/${project}/${pipeline}`,
   run: (project: string, pipeline: string, number: number) => `run/${project}/${pipeline}/${number}`,
   labels: (project: string, batch: string) => `labels/${project}/${batch}`,
+  campaign: (project: string, campaign: string) => `labels/${project}/campaign/${campaign}`,
   trigger: (project: string, pipeline: string) => `trigger/${project}/${pipeline}`,
 } as const;
 

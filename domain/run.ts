@@ -58,7 +58,7 @@ export interface StepFailure extends Omit<RunFailure, 'step'> {
   at: string | null;
 }
 
-export const triggerKinds = ['manual', 'rows', 'schedule', 'cli'] as const;
+export const triggerKinds = ['manual', 'rows', 'schedule', 'cli', 'campaign'] as const;
 export type TriggerKind = (typeof triggerKinds)[number];
 
 /** What every activity of a run is told about where it belongs. */

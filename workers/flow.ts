@@ -1,12 +1,13 @@
 // The flow pool: workflows, millisecond writes, the outbox's sweeper, the reconciler and the collector.
 import { createApprovalActivities } from '../activities/approval.js';
+import { createCampaignActivities } from '../activities/campaign.js';
 import { createLabelingDecisions } from '../activities/labeling/decisions.js';
 import { createReleaseActivities } from '../activities/model/release.js';
 import { createPipelineActivities } from '../activities/pipeline.js';
 import { createRunActivities } from '../activities/run.js';
 import { ensureNamespace } from '../adapters/temporal-namespace.js';
-import { createStore } from '../adapters/store/index.js';
-import { collectArtifacts } from '../db/artifact.js';
+import { createArtifacts, createStore } from '../adapters/store/index.js';
+import { artifactHooks, collectArtifacts } from '../db/artifact.js';
 import { forgetOld } from '../db/outbox.js';
 import { forgetResults } from '../db/result.js';
 import { workflowBundle } from './bundle.js';
@@ -23,6 +24,7 @@ const keptDays = { messages: 7, keys: 30 };
 async function build(deps: PoolDeps): Promise<Pool> {
   const { config, db, temporal, kick } = deps;
   await ensureNamespace(temporal.client.connection as Parameters<typeof ensureNamespace>[0], config.temporal.namespace);
+  const artifacts = createArtifacts(createStore(config.store), artifactHooks(db));
   return {
     options: {
       workflowBundle: { codePath: await workflowBundle() },
@@ -32,6 +34,7 @@ async function build(deps: PoolDeps): Promise<Pool> {
         ...createApprovalActivities({ db, kick }),
         ...createLabelingDecisions({ db, kick }),
         ...createReleaseActivities({ db, kick }),
+        ...createCampaignActivities({ db, artifacts, kick }),
       },
       maxCachedWorkflows: 200,
       workflowThreadPoolSize: 1,

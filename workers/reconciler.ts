@@ -1,7 +1,8 @@
 // Mends what was lost between Postgres and Temporal (architecture, rule 11): every pipeline has its loop, every live run and
-// batch an open workflow. What has none is started again (loops, and batches that no run
+// batch an open workflow. What has none is started again (loops, campaigns, and batches that no run
 // opened) or closed as failed with `WorkflowLost`.
 import { isGrpcServiceError, WorkflowNotFoundError } from '@temporalio/client';
+import { liveCampaigns, startCampaign } from '../db/campaign.js';
 import { inTransaction } from '../db/client.js';
 import { decideBatch, startBatch } from '../db/labeling.js';
 import { enqueue } from '../db/outbox.js';
@@ -53,7 +54,9 @@ async function mendEach<T>(
 }
 
 /** One pass. Throws when Temporal or Postgres cannot be asked: then nothing more was concluded. */
-export async function reconcile(deps: Deps): Promise<{ loops: number; runs: number; batches: number }> {
+export async function reconcile(
+  deps: Deps,
+): Promise<{ loops: number; runs: number; batches: number; campaigns: number }> {
   const loops = await mendEach(
     deps,
     'pipeline',
@@ -90,8 +93,19 @@ export async function reconcile(deps: Deps): Promise<{ loops: number; runs: numb
       return true;
     },
   );
-  const mended = { loops, runs, batches };
-  if (loops + runs + batches > 0) {
+  const campaigns = await mendEach(
+    deps,
+    'campaign',
+    await liveCampaigns(deps.db),
+    ({ id }) => id,
+    async (campaign) => {
+      if (await isOpen(deps, campaign.workflowId)) return false;
+      await inTransaction(deps.db, (tx) => startCampaign(tx, campaign));
+      return true;
+    },
+  );
+  const mended = { loops, runs, batches, campaigns };
+  if (loops + runs + batches + campaigns > 0) {
     deps.log.warn(mended, 'reconciler.mended');
     deps.kick();
   }

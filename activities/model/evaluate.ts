@@ -90,7 +90,7 @@ async function evaluate(deps: EvaluateDeps, whole: StepInput, programs: Programs
     score: (asked, rows) => score(deps, asked, rows),
     signal: step.signal,
   });
-  const found = { ...judged, answers, slices: holdout.slices, champion, reports };
+  const found = { ...judged, answers, slices: holdout.slices, keys: holdout.keys, champion, reports };
   const more = { calibration: result.calibration, importance: measured };
   const evaluation = await report(document, { ...found, ...more });
   const metrics = metricsOf(answers);

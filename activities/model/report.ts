@@ -1,9 +1,11 @@
 // The statistics of an evaluation: the best candidate, intervals, slices, the champion beside it. Pure functions do the
 // counting; between them the event loop gets its turn, since heartbeats and other steps share it.
+import { createHash } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
 import type {
   CandidateReport,
   ChampionComparison,
+  EvaluatedRows,
   Evaluation,
   Importance,
   MeasuredMetrics,
@@ -107,6 +109,8 @@ interface Found {
   variants: VariantReport[];
   dropped: DroppedVariant[];
   slices: Record<string, string[]>;
+  /** Of the holdout, in the order of the answers. */
+  keys: string[];
   champion: { version: number; answers: Answers } | null;
   reports: CandidateReport[];
   calibration: Calibration | null;
@@ -131,8 +135,21 @@ export async function report({ gate, dataset }: PartsRead<'evaluate'>, found: Fo
     served: form.variant,
     calibration: calibrationReport(answers, found.calibration),
     importance: found.importance,
+    rows: rightRows(answers, found.keys),
     ...{ dropped, verdict, seed },
   };
+}
+
+/** Null for regression, where no row is right or wrong. */
+function rightRows({ task, truth, predicted }: Answers, keys: string[]): EvaluatedRows | null {
+  if (task === 'regression') return null;
+  const right = Buffer.alloc(Math.ceil(truth.length / 8));
+  truth.forEach((label, row) => {
+    if (predicted[row] === label) right[row >> 3]! |= 1 << (row & 7);
+  });
+  const digest = createHash('sha256');
+  for (const key of keys) digest.update(JSON.stringify(key));
+  return { keys: `sha256:${digest.digest('hex')}`, right: right.toString('base64') };
 }
 
 function compareWith(

@@ -248,7 +248,43 @@ const loopPausedAndChanged: Story = async (scene) => {
   ];
 };
 
+const campaigns: Story = async (scene) => {
+  const { system } = scene;
+  const rounds = async (id: string) =>
+    (await must<{ rounds: { run: string }[] }>(system, 'GET', `/api/v1/campaigns/${id}`)).rounds;
+  const started = async (pipeline: string, stop: Parts) => {
+    await create(scene, pipeline, { approval: undefined });
+    const asked = { pipeline, batchSize: 4, stop };
+    return (await must<{ id: string }>(system, 'POST', '/api/v1/campaigns', asked)).id;
+  };
+  const say = (id: string, decision: string) =>
+    must(system, 'POST', `/api/v1/campaigns/${id}/decision`, { decision, by: 'lee' }, `${decision}-${id}`);
+  const over = (id: string) =>
+    until(
+      `${id} to stop`,
+      async () => (await must<Parts>(system, 'GET', `/api/v1/campaigns/${id}`))['status'] === 'stopped',
+    );
+  const spent = await started('spent', { labels: 6 });
+  for (const round of [0, 1]) {
+    const { run } = await until(`round ${round + 1}`, async () => (await rounds(spent))[round]);
+    await ends(scene, run, 'succeeded');
+  }
+  await over(spent);
+  const halted = await started('halted', { deadline: '1 hour' });
+  const { run } = await until('the first round', async () => (await rounds(halted))[0]);
+  await say(halted, 'pause');
+  await ends(scene, run, 'succeeded');
+  await say(halted, 'resume');
+  await until('the second round', async () => (await rounds(halted))[1]);
+  await say(halted, 'stop');
+  await over(halted);
+  return [
+    { name: 'labelCampaign.labels-spent', workflowId: workflowIds.campaign('default', spent) },
+    { name: 'labelCampaign.paused-and-stopped', workflowId: workflowIds.campaign('default', halted) },
+  ];
+};
+
 export const stories: Story[] = [
   ...[fullCircle, nobodyAsked, rejectedByGate, rejectedByPerson, deadlines, badData, cancelled, sentBack, ownBatch],
-  ...[fromTemporal, twoCandidates, loopByRows, loopBySchedule, loopPausedAndChanged],
+  ...[fromTemporal, twoCandidates, loopByRows, loopBySchedule, loopPausedAndChanged, campaigns],
 ];

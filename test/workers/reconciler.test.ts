@@ -36,7 +36,7 @@ it('goes on after an item that fails, and ends where Temporal is away', async ()
   const away = { [broken.workflowId]: outage, [lost.workflowId]: 'absent' } as const;
   await expect(pass(away)).rejects.toThrow('away');
   const odd = { [broken.workflowId]: new Error('odd'), [lost.workflowId]: 'absent' } as const;
-  expect(await pass(odd)).toEqual({ loops: 0, runs: 1, batches: 0 });
+  expect(await pass(odd)).toEqual({ loops: 0, runs: 1, batches: 0, campaigns: 0 });
   const status = async (id: string) => (await runView(base.db, 'default', id)).status;
   expect([await status(broken.id), await status(lost.id)]).toEqual(['running', 'failed']);
 });

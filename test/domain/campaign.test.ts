@@ -1,0 +1,185 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  type CampaignFacts,
+  type CampaignRound,
+  type CampaignSettings,
+  campaignDecisionFault,
+  flatRounds,
+  gains,
+  labelsSoFar,
+  nextCampaignStep,
+  pairedGain,
+  type RightRows,
+} from '../../domain/campaign.js';
+
+const n = 200;
+const now = Date.parse('2026-11-21T00:00:00Z');
+const hour = 3_600_000;
+
+/** The first `right` rows are right. */
+function rightRows(right: number, keys = 'sha256:1'): RightRows {
+  const bits = new Uint8Array(n / 8);
+  for (let row = 0; row < right; row += 1) bits[row >> 3]! |= 1 << (row & 7);
+  return { keys, n, right: bits };
+}
+
+function roundOf(round: number, more: Partial<CampaignRound> & { right?: number } = {}): CampaignRound {
+  const { right = 100 + round, ...rest } = more;
+  return {
+    ...{ round, run: `run_${round}`, number: round, status: 'succeeded', strategy: 'margin', batch: `bat_${round}` },
+    ...{ tasks: 10, labelled: 10, rows: rightRows(right) },
+    accuracy: { value: right / n, lo: right / n - 0.05, hi: right / n + 0.05, n, method: 'clopper-pearson' },
+    ...rest,
+  };
+}
+
+const rules = { labels: null, deadline: null, plateau: null, target: null };
+
+function facts(
+  rounds: CampaignRound[],
+  stop: Partial<CampaignSettings['stop']> = {},
+  more: Partial<CampaignFacts> = {},
+) {
+  const settings: CampaignSettings = {
+    ...{ strategies: ['kCenter', 'margin'], batchSize: 10, explore: 0.1 },
+    stop: { ...rules, ...stop },
+  };
+  const all: CampaignFacts = {
+    ...{ status: 'running', settings, rounds, otherRun: null, batchDeadlineMs: 24 * hour },
+    ...more,
+  };
+  return all;
+}
+
+describe('the next step', () => {
+  it('opens rounds, each with its strategy, the last one with the labels that are left', () => {
+    const stop = { labels: 25 };
+    const of = (count: number) =>
+      nextCampaignStep(
+        facts(
+          Array.from({ length: count }, (_, i) => roundOf(i + 1)),
+          stop,
+        ),
+        now,
+      );
+    expect(of(0)).toMatchObject({ kind: 'open', round: 1, strategy: 'kCenter', batchSize: 10, explore: 0.1 });
+    expect(of(2)).toMatchObject({ kind: 'open', round: 3, strategy: 'margin', batchSize: 5 });
+    expect(of(3)).toMatchObject({ kind: 'stop', reason: 'labels' });
+  });
+
+  it('waits for a round that lives, whatever the rules say, and for other runs', () => {
+    const live = [roundOf(1, { status: 'waiting', accuracy: null, rows: null })];
+    expect(nextCampaignStep(facts(live, { labels: 1 }), now)).toMatchObject({ kind: 'wait', untilMs: null });
+    const other = nextCampaignStep(facts([], { labels: 9 }, { otherRun: 'run_x' }), now);
+    expect(other).toEqual({ kind: 'wait', why: 'run_x is alive', untilMs: null });
+  });
+
+  it('closes the last batch at the deadline, and opens none after it', () => {
+    const deadline = new Date(now + hour).toISOString();
+    expect(nextCampaignStep(facts([], { deadline }), now)).toMatchObject({ kind: 'open', deadlineMs: hour });
+    expect(nextCampaignStep(facts([], { deadline }), now - 48 * hour)).toMatchObject({ deadlineMs: 24 * hour });
+    expect(nextCampaignStep(facts([], { deadline }), now + hour)).toMatchObject({ kind: 'stop', reason: 'deadline' });
+    const paused = nextCampaignStep(facts([], { deadline }, { status: 'paused' }), now);
+    expect(paused).toEqual({ kind: 'wait', why: 'paused', untilMs: now + hour });
+  });
+
+  it.each([
+    ['target', [roundOf(1, { right: 192 })], { target: 0.9 }],
+    ['nothing-left', [roundOf(1, { batch: null, tasks: 0, labelled: 0 })], { labels: 99 }],
+    ['no-answers', [roundOf(1, { labelled: 0 }), roundOf(2, { labelled: 0 })], { labels: 99 }],
+    ['failed-runs', [roundOf(1, { status: 'failed' }), roundOf(2, { status: 'failed' })], { labels: 99 }],
+    [
+      'failed-runs',
+      [roundOf(1, { status: 'failed' }), roundOf(2, { status: 'rejected', batch: null })],
+      { labels: 99 },
+    ],
+    ['run-cancelled', [roundOf(1, { status: 'cancelled' })], { labels: 99 }],
+    ['plateau', [1, 2, 3].map((round) => roundOf(round, { right: 100 })), { plateau: { rounds: 2, margin: 0 } }],
+  ] as const)('stops: %s', (reason, rounds, stop) => {
+    expect(nextCampaignStep(facts([...rounds], stop), now)).toMatchObject({ kind: 'stop', reason });
+    expect(nextCampaignStep(facts(rounds.slice(0, -1), stop), now).kind).toBe('open');
+  });
+
+  it('the target is asked of the lower bound, not of the value', () => {
+    expect(nextCampaignStep(facts([roundOf(1, { right: 189 })], { target: 0.9 }), now).kind).toBe('open');
+  });
+
+  it('always comes to an end, and never asks for more labels than the budget', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 60 }),
+        fc.array(
+          fc.record({ share: fc.double({ min: 0, max: 1, noNaN: true }), right: fc.integer({ min: 0, max: n }) }),
+          {
+            minLength: 130,
+            maxLength: 130,
+          },
+        ),
+        (labels, answers) => {
+          const rounds: CampaignRound[] = [];
+          for (const { share, right } of answers) {
+            const step = nextCampaignStep(facts(rounds, { labels }), now);
+            if (step.kind !== 'open') {
+              expect(step.kind).toBe('stop');
+              break;
+            }
+            const labelled = Math.floor(share * step.batchSize);
+            rounds.push(roundOf(step.round, { tasks: step.batchSize, labelled, right }));
+          }
+          expect(labelsSoFar(rounds)).toBeLessThanOrEqual(labels);
+          expect(nextCampaignStep(facts(rounds, { labels }), now).kind).toBe('stop');
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+});
+
+describe('gains', () => {
+  it('are of the same rows, with the exact paired test', () => {
+    expect(pairedGain(rightRows(100), rightRows(110))).toEqual({ value: 0.05, p: 2 * 0.5 ** 10 });
+    expect(pairedGain(rightRows(110), rightRows(100))).toMatchObject({ value: -0.05 });
+    expect(pairedGain(rightRows(100), rightRows(100))).toEqual({ value: 0, p: 1 });
+    expect(pairedGain(rightRows(100), rightRows(110, 'sha256:2'))).toBeNull();
+  });
+
+  it('small ones add up: each round is compared with the last that was better', () => {
+    const slow = [100, 103, 106, 109].map((right, i) => roundOf(i + 1, { right }));
+    const found = gains(slow, 0);
+    expect([...found.values()].map((gain) => gain?.over ?? null)).toEqual([null, 1, 1, 3]);
+    expect(found.get(3)).toMatchObject({ better: true, value: 0.03 });
+    expect(flatRounds(slow, 0)).toBe(1);
+    // by more than the margin
+    expect(flatRounds(slow, 0.05)).toBe(3);
+  });
+
+  it('begin anew where the holdout changed, and leave out rounds that were not measured', () => {
+    const changed = [
+      roundOf(1),
+      roundOf(2, { rows: null }),
+      roundOf(3, { rows: rightRows(100, 'sha256:2') }),
+      roundOf(4),
+    ];
+    expect([...gains(changed, 0)].map(([round, gain]) => [round, gain?.over ?? null])).toEqual([
+      [1, null],
+      [3, null],
+      [4, null],
+    ]);
+    expect(flatRounds(changed, 0)).toBe(0);
+    expect(flatRounds([], 0)).toBe(0);
+  });
+});
+
+it('knows a decision from something else', () => {
+  expect(campaignDecisionFault({ decision: 'stop', by: 'kim' })).toBeNull();
+  for (const sent of [
+    null,
+    'stop',
+    { decision: 'end', by: 'kim' },
+    { decision: 'stop' },
+    { decision: 'stop', by: ' ' },
+  ]) {
+    expect(campaignDecisionFault(sent as never)).toMatch(/decision|by/);
+  }
+});

@@ -1,0 +1,104 @@
+// A labeling campaign as its users see it: rounds that stop by themselves, over the death of the worker; people who pause it.
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { attendRun, must } from '../support/person.js';
+import { startTestSystem, type TestSystem, until } from '../support/system.js';
+import { pipeline, post, rows, truthOf } from './support.js';
+
+let system: TestSystem;
+
+beforeAll(async () => {
+  system = await startTestSystem();
+});
+afterAll(() => system?.stop());
+
+interface Campaign {
+  id: string;
+  status: string;
+  why: string;
+  stopReason: string | null;
+  labels: { human: number };
+  rounds: {
+    run: string;
+    status: string;
+    strategy: string;
+    tasks: number;
+    labels: number;
+    labelsSoFar: number;
+    accuracy: { value: number; lo: number; hi: number; n: number } | null;
+    gain: { over: number; p: number } | null;
+  }[];
+}
+
+const labeling = { strategy: 'margin', batchSize: 5, deadline: '1 hour' };
+const look = (id: string) => must<Campaign>(system, 'GET', `/api/v1/campaigns/${id}`);
+
+async function begin(name: string, stop: object): Promise<string> {
+  await post(system, pipeline(name, { labeling }), rows(120, { unlabelled: 3 }));
+  const body = { pipeline: name, strategy: ['kCenter', 'margin'], batchSize: 8, explore: 0.25, stop, by: 'kim' };
+  return (await must<{ id: string }>(system, 'POST', '/api/v1/campaigns', body, `begin-${name}`)).id;
+}
+
+const round = (id: string, number: number) =>
+  until(`round ${number}`, async () => (await look(id)).rounds[number - 1] ?? null);
+
+test('asks round after round until its labels are spent, whoever dies in between', { timeout: 120_000 }, async () => {
+  const id = await begin('spent', { labels: 12 });
+  const first = await round(id, 1);
+  await attendRun(system, first.run, truthOf, { stopAt: 'labels' });
+  process.kill((await system.running()).pids.flow as number, 'SIGKILL');
+  expect((await attendRun(system, first.run, truthOf)).labels).toBe(8);
+  const second = await round(id, 2);
+  expect((await attendRun(system, second.run, truthOf)).labels).toBe(4);
+  const done = await until('the campaign to stop', async () => {
+    const now = await look(id);
+    return now.status === 'stopped' ? now : null;
+  });
+  expect(done).toMatchObject({ stopReason: 'labels', why: '12 of 12 labels are given', labels: { human: 12 } });
+  expect(done.rounds).toMatchObject([
+    { strategy: 'kCenter', status: 'succeeded', tasks: 8, labels: 8, labelsSoFar: 8, gain: null },
+    { strategy: 'margin', status: 'succeeded', tasks: 4, labels: 4, labelsSoFar: 12, gain: { over: 1 } },
+  ]);
+  for (const { accuracy } of done.rounds) expect(accuracy!.lo).toBeLessThan(accuracy!.hi);
+  const [landed] = await system.sql<{ n: number }>(
+    `select count(*)::int as n from label where batch in (select b.id from label_batch b join campaign_round o
+      on o.run = b.run where o.campaign = $1) and source = 'human'`,
+    [id],
+  );
+  expect(landed?.n).toBe(12);
+});
+
+test('is paused and stopped by people; one lives per pipeline', { timeout: 120_000 }, async () => {
+  const id = await begin('halted', { deadline: '1 hour' });
+  const first = await round(id, 1);
+  const second = { pipeline: 'halted', stop: { labels: 1 } };
+  const refused = await system.call<{ type: string; campaign: string }>('POST', '/api/v1/campaigns', second);
+  expect(refused).toMatchObject({ status: 409, body: { type: '/problems/campaign-live', campaign: id } });
+  const say = (decision: string) =>
+    must<{ status: string }>(system, 'POST', `/api/v1/campaigns/${id}/decision`, { decision, by: 'lee' });
+  expect(await say('pause')).toMatchObject({ status: 'paused' });
+  await attendRun(system, first.run, truthOf);
+  await until('the first round to be measured', async () => (await look(id)).rounds[0]?.accuracy);
+  expect(await look(id)).toMatchObject({ status: 'paused', why: 'pause by lee' });
+  expect((await look(id)).rounds).toHaveLength(1);
+  expect(await say('resume')).toMatchObject({ status: 'running' });
+  await round(id, 2);
+  expect(await say('stop')).toMatchObject({ status: 'stopped' });
+  expect(await say('stop')).toMatchObject({ status: 'stopped' });
+  const late = await system.call('POST', `/api/v1/campaigns/${id}/decision`, { decision: 'pause', by: 'lee' });
+  expect(late.status).toBe(409);
+  expect(await look(id)).toMatchObject({ status: 'stopped', stopReason: 'person' });
+});
+
+test.each([
+  [{ stop: {} }, 'stop'],
+  [{ stop: { deadline: 'yesterday' } }, 'stop.deadline'],
+  [{ stop: { labels: 5 }, strategy: 'margins' }, 'strategy'],
+  [{ stop: { labels: 5 }, batchSize: 0 }, 'batchSize'],
+])('refuses %j', async (more, path) => {
+  const answer = await system.call<{ errors: { path: string }[] }>('POST', '/api/v1/campaigns', {
+    pipeline: 'halted',
+    ...more,
+  });
+  expect(answer.status).toBe(422);
+  expect(answer.body.errors[0]?.path.startsWith(path)).toBe(true);
+});
