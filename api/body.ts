@@ -50,7 +50,8 @@ export function bodyKind(contentType: string | undefined, takesYaml: boolean): B
   throw new Failure('UnsupportedMediaType', `the content type must be ${known}`);
 }
 
-function decode(bytes: Uint8Array): string {
+/** @throws Failure `InvalidRequest` where it is no UTF-8 */
+export function decode(bytes: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {

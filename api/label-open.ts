@@ -65,7 +65,8 @@ export async function openFor(request: ApiRequest, deps: ApiDeps, { dataset, dea
 }
 
 /** A task that somebody named. */
-export function namedTask({ key, item, suggestion, gold }: RequestedTask): NewTask {
+export function namedTask(task: Omit<RequestedTask, 'item'> & { item: unknown }): NewTask {
+  const { key, item, suggestion, gold } = task;
   return {
     ...{ key, item: item as Json, suggestion, reason: 'named', probability: null, score: null },
     ...(gold === null ? {} : { gold }),

@@ -8,6 +8,8 @@ import { datasetEndpoints } from './dataset.js';
 import type { Endpoint } from './endpoint.js';
 import { inferenceEndpoints } from './inference.js';
 import { labelerEndpoints } from './labeler.js';
+import { labelExportEndpoints } from './label-export.js';
+import { labelImportEndpoints } from './label-import.js';
 import { labelOpenEndpoints } from './label-open.js';
 import { labelTaskEndpoints } from './label-task.js';
 import { labelingEndpoints } from './labeling.js';
@@ -32,6 +34,8 @@ export function allEndpoints(metrics: Metrics = createMetrics()): Endpoint[] {
     ...datasetEndpoints(),
     ...labelingEndpoints(),
     ...labelOpenEndpoints(),
+    ...labelImportEndpoints(),
+    ...labelExportEndpoints(),
     ...labelTaskEndpoints(),
     ...labelerEndpoints(),
     ...campaignEndpoints(),

@@ -64,7 +64,7 @@ async function writeAnswers(tx: Tx, tasks: { id: string; answers: JudgedAnswer[]
   await rows(
     tx,
     sql`insert into annotation (id, task, annotator, fence, round, label, outcome, seconds, comment, source)
-      select id, task, annotator, fence, 1, label, outcome, seconds, comment, source
+      select id, task, annotator, fence, 1, label, outcome, seconds, comment, nullif(source, 'null')
       from jsonb_to_recordset(${json(answers)}) as a (id text, task text, annotator text, fence int, label text,
         outcome text, seconds float8, comment text, source jsonb)`,
   );

@@ -169,7 +169,7 @@ async function insertTasks(
     sql`insert into label_task (id, batch, position, key, item, suggestion, reason, probability, score, wanted, gold,
         source)
       select id, ${batch}, position, key, item, nullif(suggestion, 'null'), reason, probability, score, wanted, gold,
-        source
+        nullif(source, 'null')
       from jsonb_to_recordset(${json(tasks)}) as t (id text, position int, key text, item jsonb, suggestion jsonb,
         reason text, probability float8, score float8, wanted int, gold text, source jsonb)`,
   );

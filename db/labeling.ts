@@ -22,6 +22,7 @@ export {
   type BatchState,
   type BatchView,
 } from './labeling-view.js';
+export { takenBatch, takenTasks, unsizedTask } from './labeling-export.js';
 export { decideBatch, type BatchOutcome, type DecideBatch } from './labeling-decision.js';
 export {
   openBatch,

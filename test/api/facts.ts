@@ -2,7 +2,7 @@
 import type { LabelPolicy } from '../../domain/label-policy.js';
 import { createHash } from 'node:crypto';
 import { addDatasetVersion, datasetOf } from '../../db/dataset.js';
-import { openBatch } from '../../db/labeling.js';
+import { decideBatch, labelsOf, openBatch } from '../../db/labeling.js';
 import { moveAlias, registerVersion } from '../../db/model.js';
 import { closeRun, runSpecification } from '../../db/run.js';
 import { mediaTypes, type Digest } from '../../domain/artifact.js';
@@ -127,4 +127,16 @@ export async function batchOf(
     })),
   });
   return { id, run };
+}
+
+/** Closes a batch as its workflow would; gives the labels that came of it: key, label, annotators. */
+export async function closeBatch(api: TestApi, batch: string): Promise<string[]> {
+  const { db } = api.database;
+  const by = { by: 'lee', verified: true, reason: null, tasks: null };
+  await decideBatch(db, { batch, decision: 'close', decisionId: `close-${batch}`, ...by });
+  const { dataset } = await jsonOf<{ dataset: string }>(await api.get(`/api/v1/label-batches/${batch}`));
+  const labels = await labelsOf(db, (await datasetOf(db, 'default', dataset)).id);
+  return labels
+    .filter((one) => one.batch === batch)
+    .map(({ key, label, annotators }) => `${key} ${label} ${annotators.join(', ')}`);
 }

@@ -1,0 +1,178 @@
+// Tables of tasks (docs/labeling.md), a line each: JSON Lines, and CSV whose cells hold JSON where a value has parts.
+import type { FieldFault } from '../failures.js';
+import * as f from '../fields.js';
+import type { Json } from '../json.js';
+import { type LabelKind, type LabelSpace } from '../label-kind.js';
+import { labelOf, orNull, spaceOfItem, suggestionOf, taskItem, taskKey } from '../label-request.js';
+import type { Suggestion } from '../labeling.js';
+import {
+  annotatorName,
+  type Brought,
+  type BroughtAnswer,
+  type BroughtTask,
+  type JsonRecord,
+  labelValue,
+  mostImportedTasks,
+  type ReadOptions,
+  type TakenTask,
+} from './form.js';
+
+type WrittenAnswer = Omit<BroughtAnswer, 'source'> & { past: boolean };
+interface WrittenTask {
+  key: string;
+  item: Record<string, unknown>;
+  suggestion: Suggestion | null;
+  gold: string | null;
+  answers: WrittenAnswer[] | null;
+}
+
+/** What an export says of a task that an import makes anew. */
+const madeAnew = ['status', 'label', 'confidence', 'reason', 'review', 'reviewer', 'reviews'] as const;
+const answerMadeAnew = ['outcome', 'at'] as const;
+
+const anything: f.Read<null> = () => null;
+
+function ignored<K extends string>(names: readonly K[]): { [N in K]: f.Field<null> } {
+  return Object.fromEntries(names.map((name) => [name, f.optional(anything, () => null)])) as {
+    [N in K]: f.Field<null>;
+  };
+}
+
+function answer(space: LabelSpace): f.Read<WrittenAnswer> {
+  return f.object<WrittenAnswer & Record<(typeof answerMadeAnew)[number], null>>({
+    annotator: f.required(f.text('a name of at most 200 letters', annotatorName, 200), 'who gave it'),
+    label: f.optional<string | null>(orNull(labelOf(space)), () => null),
+    seconds: f.optional<number | null>(orNull(f.number({ min: 0 })), () => null),
+    comment: f.optional<string | null>(orNull(f.text('a text', undefined, 20_000)), () => null),
+    past: f.optional(f.flag, () => false),
+    ...ignored(answerMadeAnew),
+  });
+}
+
+function task(space: LabelSpace): f.Read<WrittenTask> {
+  return (value, path, faults) => {
+    const own = spaceOfItem(space, f.isRecord(value) ? value['item'] : undefined);
+    return f.object<WrittenTask & Record<(typeof madeAnew)[number], null>>({
+      key: f.required(taskKey, 'the key of a row'),
+      item: f.required(taskItem, 'an object of what the labeler sees'),
+      suggestion: f.optional<Suggestion | null>(orNull(suggestionOf(own)), () => null),
+      gold: f.optional<string | null>(orNull(labelOf(own)), () => null),
+      answers: f.optional<WrittenAnswer[] | null>(
+        orNull(f.list(answer(own), { max: 1_000, what: 'answers' })),
+        () => null,
+      ),
+      ...ignored(madeAnew),
+    })(value, path, faults);
+  };
+}
+
+/** Tasks of a table, as `jsonLines` or `csvRecord` gave them; every fault with its path. */
+export function readTable({ kind: told, classes, fallback }: ReadOptions): f.Read<Brought> {
+  return (value, path, faults) => {
+    const kind: LabelKind = told ?? fallback;
+    const read = f.list(task({ kind, classes }), { min: 1, max: mostImportedTasks, what: 'tasks' });
+    const tasks = read(value, path, faults) as (WrittenTask | undefined)[] | undefined;
+    if (!tasks) return undefined;
+    return { kind, classes, tasks: tasks.map((one) => broughtTask(one)!), origin: null };
+  };
+}
+
+function broughtTask(read: WrittenTask | undefined): BroughtTask | undefined {
+  if (!read) return undefined;
+  const { key, item, suggestion, gold } = read;
+  // what was sent back before counts no more
+  const answers = (read.answers ?? []).flatMap((one) => {
+    if (!one || one.past) return [];
+    const { annotator, label, seconds, comment } = one;
+    return [{ annotator, label, seconds, comment, source: null }];
+  });
+  return { ...{ key, item: item as Json, suggestion, gold, answers }, source: null };
+}
+
+/** The objects of JSON Lines; blank lines are none. */
+export function jsonLines(text: string, faults: FieldFault[]): unknown[] {
+  const lines = text.split(/\r?\n/).filter((line) => line.trim() !== '');
+  return lines.map((line, index) => {
+    try {
+      return JSON.parse(line) as unknown;
+    } catch {
+      return f.addFault(faults, `[${index}]`, { found: f.described(line), allowed: 'one JSON object a line' });
+    }
+  });
+}
+
+const jsonCells = ['item', 'answers', 'reviews'] as const;
+
+/**
+ * A record of CSV as a task. With a column `item` it is what an export wrote; without, every column but the key, `gold`,
+ * `suggestion` and `suggestion.confidence` is part of the item, the column of the dataset's key too.
+ */
+export function csvRecord(
+  cells: Record<string, string | null>,
+  place: { key: string; path: string; faults: FieldFault[] },
+): JsonRecord {
+  const { suggestion, 'suggestion.confidence': sure, gold, ...rest } = cells;
+  const filled = Object.fromEntries(Object.entries(rest).filter(([, cell]) => cell !== null && cell !== ''));
+  const guess = suggestion
+    ? { suggestion: { label: suggestion, ...(sure ? { confidence: cellNumber(sure) } : {}) } }
+    : {};
+  const known = { ...guess, ...(gold ? { gold } : {}) };
+  if (!Object.hasOwn(cells, 'item')) {
+    const key = filled[place.key] ?? filled['key'];
+    const { key: _, ...item } = filled;
+    return { ...known, ...(key ? { key } : {}), item: (place.key === 'key' ? filled : item) as JsonRecord };
+  }
+  const record: JsonRecord = { ...known, ...(filled as JsonRecord) };
+  for (const name of jsonCells) {
+    const cell = filled[name];
+    if (!cell) continue;
+    try {
+      record[name] = JSON.parse(cell) as Json;
+    } catch {
+      f.addFault(place.faults, `${place.path}.${name}`, { found: f.described(cell), allowed: 'JSON' });
+      delete record[name];
+    }
+  }
+  return record;
+}
+
+function cellNumber(cell: string): Json {
+  return cell.trim() !== '' && Number.isFinite(Number(cell)) ? Number(cell) : cell;
+}
+
+/** A task as a line of JSON Lines. */
+export function tableTask(kind: LabelKind, task: TakenTask): JsonRecord {
+  const { key, item, status, confidence, reason, review, reviewer, suggestion } = task;
+  const value = (label: string | null) => labelValue(kind, label);
+  return {
+    ...{ key, item, status, label: value(task.label), confidence, gold: value(task.gold), reason, review, reviewer },
+    suggestion: suggestion && { label: value(suggestion.label), confidence: suggestion.confidence },
+    answers: task.answers.map(({ id: _, source: __, label, ...one }) => ({ ...one, label: value(label) })),
+    reviews: task.reviews.map(({ label, ...one }) => ({ ...one, label: value(label) })),
+  };
+}
+
+const columns = [
+  ...['key', 'item', 'status', 'label', 'confidence', 'gold', 'suggestion', 'suggestion.confidence', 'reason'],
+  ...['review', 'reviewer', 'answers', 'reviews'],
+] as const;
+
+function csvCell(value: Json | undefined): string {
+  if (value === null || value === undefined) return '';
+  const text = typeof value === 'object' ? JSON.stringify(value) : String(value);
+  return /[",;\t\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+export const csvHeader = `${columns.join(',')}\n`;
+
+/** A task as a record of CSV; lists and objects are JSON in their cells. */
+export function csvLine(kind: LabelKind, task: TakenTask): string {
+  const record = tableTask(kind, task);
+  const guess = task.suggestion;
+  const cells: JsonRecord = {
+    ...record,
+    suggestion: guess === null ? null : labelValue(kind, guess.label),
+    'suggestion.confidence': guess?.confidence ?? null,
+  };
+  return `${columns.map((name) => csvCell(cells[name])).join(',')}\n`;
+}
