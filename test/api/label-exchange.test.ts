@@ -1,6 +1,7 @@
 // Files of tasks over HTTP: imported, labelled, exported, imported again.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { closeBatch, createPipeline } from './facts.js';
 import { codeOf, jsonOf, problemOf, testApi, type TestApi } from './support.js';
@@ -15,7 +16,12 @@ afterAll(() => api.close());
 
 const golden = (name: string) => readFileSync(join(import.meta.dirname, '../domain/exchange', `${name}.json`), 'utf8');
 
-function post(format: string, body: string, more: Record<string, string> = {}, headers: Record<string, string> = {}) {
+function post(
+  format: string,
+  body: string | Uint8Array<ArrayBuffer>,
+  more: Record<string, string> = {},
+  headers: Record<string, string> = {},
+) {
   const query = new URLSearchParams({ format, dataset: 'items', ...more });
   return api.app.request(`${path}/import?${query.toString()}`, { method: 'POST', body, headers });
 }
@@ -197,6 +203,7 @@ describe('what is refused', () => {
     expect(await codeOf(await post('jsonl', '{"key": "a", "item": {}}', { dataset: 'nowhere' }))).toBe('404 not-found');
     expect(await codeOf(await post('csv', 'text\nhello'))).toBe('422 key-column-missing');
     expect(await codeOf(await post('csv', 'id\n1\n1'))).toBe('422 duplicate-keys');
+    expect((await problemOf(await post('csv', new Uint8Array(gzipSync('id\n1'))))).detail).toContain('compressed');
   });
 
   it('another file under the same key; the same file opens one batch', async () => {

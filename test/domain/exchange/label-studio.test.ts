@@ -138,7 +138,7 @@ const labelStudioFile = fc.constantFrom(...labelKinds).chain((kind) =>
 );
 
 /** Labels of tasks of our own, by kind; shares have twelve decimals. */
-const share = fc.integer({ min: 0, max: 5e11 }).map((n) => n / 1e12);
+const share = fc.integer({ min: 0, max: 4.9e11 }).map((n) => n / 1e12);
 const ownLabels: Record<LabelKind, fc.Arbitrary<unknown>> = {
   single: word,
   multiple: fc.array(word, { maxLength: 3 }),
