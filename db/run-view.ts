@@ -163,9 +163,17 @@ function stepsInOrder({ plan, begun, status, finishedAt }: StoredRun): RunStep[]
     const never = { name, startedAt: null, finishedAt: null, attempts: 0, lastFailure: null, reused: null };
     if (skipReason !== null) return { ...never, status: 'skipped', summary: skipReason };
     if (finishedAt === null) return { ...never, status: 'pending', summary: null };
-    return { ...never, status: status === 'cancelled' ? 'cancelled' : 'skipped', summary: 'the run ended before it' };
+    const summary = lostCandidate(name, begun) ?? 'the run ended before it';
+    return { ...never, status: status === 'cancelled' ? 'cancelled' : 'skipped', summary };
   });
   return [...planned, ...[...seen.values()].map(begunStep)];
+}
+
+/** Of `package-2` whose training failed while others went on; null for every other step. */
+function lostCandidate(name: string, begun: RunStep[]): string | null {
+  const [, number] = /^package-(\d+)$/.exec(name) ?? [];
+  const training = begun.find((step) => step.name === `train-${number}`);
+  return training?.status === 'failed' ? `train-${number} failed` : null;
 }
 
 function begunStep(step: RunStep): RunStep {

@@ -167,7 +167,7 @@ function judgeSlices(check: Extract<CheckDemand, { kind: 'slice' }>, slices: Sli
         .slice(0, 3)
         .filter(({ passed: held }) => !held)
         .map(told)
-        .join('; ')}${left}`;
+        .join('; ')}${bad.length > 3 ? `; and ${bad.length - 3} more` : ''}${left}`;
   return { passed, measured: worst.value, reason, parts };
 }
 

@@ -3,29 +3,51 @@ import type { Check } from './check.js';
 import type { Schema } from './dataset.js';
 import { changeFaults } from './document-checks.js';
 import { Failure, type FieldFault } from './failures.js';
-import { addFault, described } from './fields.js';
+import { addFault, described, isRecord } from './fields.js';
 import { nearestWord } from './nearest.js';
-import type { FeatureSelection } from './pipeline.js';
+import type { FeatureSelection, PipelineDocument } from './pipeline.js';
 import { featureColumns } from './signature.js';
 
 /** Faults and columns told one by one. */
 const told = 10;
 
-/** Names under `features` that no column has. Key and label may be named: they are columns, though no features. */
-export function unknownColumns(schema: Schema, { include, exclude, types }: FeatureSelection): FieldFault[] {
+type Named = [path: string, column: string];
+
+/** Those that no column has. Key and label may be named: they are columns, though no features. */
+function unknown(schema: Schema, names: Named[]): FieldFault[] {
   const columns = schema.columns.map(({ name }) => name);
   const known = new Set([...columns, schema.key, schema.label]);
   const faults: FieldFault[] = [];
-  const look = (path: string, name: string) => {
-    if (known.has(name)) return;
+  for (const [path, name] of names) {
+    if (known.has(name)) continue;
     const more = columns.length > told ? ` and ${columns.length - told} more` : '';
     const allowed = `a column of the data: ${columns.slice(0, told).join(', ')}${more}`;
     addFault(faults, path, { found: described(name), allowed, nearest: nearestWord(name, columns) });
-  };
-  (include ?? []).forEach((name, index) => look(`features.include[${index}]`, name));
-  exclude.forEach((name, index) => look(`features.exclude[${index}]`, name));
-  for (const name of Object.keys(types)) look(`features.types.${name}`, name);
+  }
   return faults;
+}
+
+/** Names under `features.include`, `exclude` and `types` that no column has. */
+export function unknownColumns(schema: Schema, { include, exclude, types }: FeatureSelection): FieldFault[] {
+  return unknown(schema, [
+    ...(include ?? []).map((name, index): Named => [`features.include[${index}]`, name]),
+    ...exclude.map((name, index): Named => [`features.exclude[${index}]`, name]),
+    ...Object.keys(types).map((name): Named => [`features.types.${name}`, name]),
+  ]);
+}
+
+/** Names of columns in the rest of the document that no column has: they would fail a run when all is trained. */
+export function unknownElsewhere(schema: Schema, { features, trainers, evaluation }: PipelineDocument): FieldFault[] {
+  const monotone = trainers.flatMap((trainer, index): Named[] => {
+    const path = `trainer${trainers.length > 1 ? `[${index}]` : ''}.params.monotone`;
+    const named = trainer.type === 'command' ? null : trainer.params['monotone'];
+    return isRecord(named) ? Object.keys(named).map((name): Named => [`${path}.${name}`, name]) : [];
+  });
+  return unknown(schema, [
+    ...Object.keys(features.columns).map((name): Named => [`features.columns.${name}`, name]),
+    ...evaluation.slices.map((name, index): Named => [`evaluation.slices[${index}]`, name]),
+    ...monotone,
+  ]);
 }
 
 /** Changes of invariance checks that mean nothing for the type of their column, where that is a feature. */

@@ -10,7 +10,7 @@ import type { Schema } from '../../domain/dataset.js';
 import { Failure } from '../../domain/failures.js';
 import type { PipelineDocument } from '../../domain/pipeline.js';
 import type { StepInput } from '../../domain/run.js';
-import { requireFit, unfitChanges, unknownColumns } from '../../domain/schema-fit.js';
+import { requireFit, unfitChanges, unknownColumns, unknownElsewhere } from '../../domain/schema-fit.js';
 import type { ExtractResult, ProfileResult, ValidateResult } from '../../domain/steps.js';
 import { currentStep } from '../step.js';
 import { columnsOf, type DatasetDeps, inScratch, parquet, putSelect, resultOf, writeFacts } from './deps.js';
@@ -228,6 +228,7 @@ export async function validate(deps: DatasetDeps, input: StepInput): Promise<Val
   );
   requireFit([
     ...unknownColumns(schema, document.features),
+    ...unknownElsewhere(schema, document),
     ...unfitChanges(schema, document.features, document.gate.checks),
   ]);
   if (newColumns.length > 0 && input.inputs['schema:answer'] !== 'approve') return ask(deps, schema, newColumns);

@@ -103,7 +103,7 @@ async function evaluate(deps: EvaluateDeps, whole: StepInput, programs: Programs
   });
   const value = metrics[document.gate.metric] ?? NaN;
   return {
-    summary: `${document.gate.metric} ${value.toFixed(4)} on ${evaluation.n} rows: gate ${verdict.passed ? 'passed' : 'not passed'}`,
+    summary: `${chosenOf(document, best.candidate)}${document.gate.metric} ${value.toFixed(4)} on ${evaluation.n} rows: gate ${verdict.passed ? 'passed' : 'not passed'}`,
     evaluation: stored.digest,
     metrics: finite,
     verdict,
@@ -114,6 +114,14 @@ async function evaluate(deps: EvaluateDeps, whole: StepInput, programs: Programs
     champion: incumbent?.version ?? null,
     ...(judged.unanswered && { unanswered: true as const }),
   };
+}
+
+/** Which of several candidates goes on, in words. */
+function chosenOf({ trainers }: PartsRead<'evaluate'>, candidate: number): string {
+  const trainer = trainers[candidate];
+  return trainers.length > 1 && trainer
+    ? `train-${candidate + 1} (${trainer.type}) is the best of ${trainers.length}: `
+    : '';
 }
 
 function packagedCandidates(input: StepInput): { candidate: number; result: PackageResult }[] {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Check } from '../../domain/check.js';
-import { requireFit, unfitChanges, unknownColumns } from '../../domain/schema-fit.js';
+import { requireFit, unfitChanges, unknownColumns, unknownElsewhere } from '../../domain/schema-fit.js';
 import { parsed, regression } from './document.support.js';
 
 const schema = {
@@ -29,6 +29,21 @@ describe('a document and the columns of its data', () => {
     ]);
     expect(() => requireFit(faults)).toThrow(/^features\.include\[0\]: found "Regoin"/);
     expect(() => requireFit(faults)).toThrow(expect.objectContaining({ failure: 'SchemaMismatch', faults }) as never);
+  });
+
+  it('do not fit where the rest of the document names one that is not there', () => {
+    const document = parsed(
+      regression({
+        features: { columns: { bult: { parts: ['year'] } } },
+        evaluation: { slices: ['region', 'regions'] },
+        trainer: [{ type: 'linear' }, { type: 'trees', params: { monotone: { surface: 1, srface: -1 } } }],
+      }),
+    );
+    expect(unknownElsewhere(schema, document)).toEqual([
+      { path: 'features.columns.bult', message: expect.stringContaining('did you mean "built"') },
+      { path: 'evaluation.slices[1]', message: expect.stringContaining('did you mean "region"') },
+      { path: 'trainer[1].params.monotone.srface', message: expect.stringContaining('did you mean "surface"') },
+    ]);
   });
 
   it('do not fit where a change has no meaning for a feature', () => {
