@@ -163,7 +163,7 @@ export const settings: readonly Setting[] = [
     name: 'PERENNIAL_COMMAND_ENV',
     default: 'none',
     meaning:
-      'Names of variables, separated by commas, that programs (`command`) are given. Their values must not be printed.',
+      'Names of variables, separated by commas, that programs (`command`) are given. Their values, from 8 letters on, must not be printed.',
     readBy: 'workers',
   },
   {
