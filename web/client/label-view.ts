@@ -2,7 +2,7 @@
 import type { AnswerControl } from './answer/control.js';
 import { button, h, put } from './dom.js';
 import { itemView } from './item/index.js';
-import type { Batch, LeasedTask } from './types.js';
+import type { Batch, LeasedTask, Suggestion } from './types.js';
 
 export interface ViewActions {
   undo(): void;
@@ -120,8 +120,7 @@ export class LabelView {
 
   guess({ suggestion }: LeasedTask): void {
     if (this.batch.policy.suggestion === 'none') return;
-    const text = suggestion && `The model guesses ${suggestion.label} (${Math.round(suggestion.confidence * 100)} %).`;
-    put(this.guessText, text ?? 'The model has no guess for this item.');
+    put(this.guessText, suggestion ? guessWords(suggestion) : 'The model has no guess for this item.');
   }
 
   openComment(): void {
@@ -166,4 +165,10 @@ export class LabelView {
     );
     this.lost.append(line);
   }
+}
+
+/** Whoever named the task may not have said how sure the guess is. */
+function guessWords({ label, confidence }: Suggestion): string {
+  const sure = confidence === null ? '' : ` (${Math.round(confidence * 100)} %)`;
+  return `The model guesses ${label}${sure}.`;
 }

@@ -18,7 +18,8 @@ export interface Batch {
 
 export interface Suggestion {
   label: string;
-  confidence: number;
+  /** Null: nobody said. */
+  confidence: number | null;
 }
 
 export interface LeasedTask {
