@@ -1,8 +1,23 @@
 // The tasks of a label batch for reviewers, their verdicts, and how its labelers do.
 import { z } from '@hono/zod-openapi';
-import { batchAnswers, batchLabelers, batchView, listTasks, reviewTasks, taskFilters } from '../db/labeling.js';
+import {
+  batchAnswers,
+  batchAsked,
+  batchLabelers,
+  batchView,
+  listTasks,
+  reviewTasks,
+  taskFilters,
+} from '../db/labeling.js';
 import { batchAgreement, hasClasses } from '../domain/batch-answers.js';
-import { annotationOutcomes, reviewRefusals, reviewVerdicts, taskStatuses, type Review } from '../domain/labeling.js';
+import {
+  annotationOutcomes,
+  askReasons,
+  reviewRefusals,
+  reviewVerdicts,
+  taskStatuses,
+  type Review,
+} from '../domain/labeling.js';
 import { Failure } from '../domain/failures.js';
 import { roleAllows, type Role } from './deps.js';
 import { endpoint, type Endpoint } from './endpoint.js';
@@ -116,6 +131,25 @@ const agreementSchema = z
   })
   .openapi('Agreement');
 
+const reasonSchema = z.enum(askReasons);
+const askedSchema = z
+  .looseObject({
+    reasons: z.array(z.looseObject({ reason: reasonSchema, tasks: z.int(), probability: z.number().nullable() })),
+    scores: z.array(z.looseObject({ from: z.number(), to: z.number(), tasks: z.int() })),
+    labels: z.array(z.looseObject({ label: z.string(), tasks: z.int() })),
+    first: z.array(
+      z.looseObject({
+        key: z.string(),
+        reason: reasonSchema,
+        score: z.number().nullable(),
+        probability: z.number().nullable(),
+        status: z.enum(taskStatuses),
+        label: z.string().nullable(),
+      }),
+    ),
+  })
+  .openapi('BatchAsked');
+
 export function labelTaskEndpoints(): Endpoint[] {
   return [
     endpoint(
@@ -181,6 +215,21 @@ export function labelTaskEndpoints(): Endpoint[] {
         const { kind } = await batchView(deps.db, identity.project, params.id);
         const agreement = hasClasses(kind) ? batchAgreement(await batchAnswers(deps.db, params.id)) : null;
         return { status: 200, body: { items: await batchLabelers(deps.db, params.id), agreement } };
+      },
+    ),
+    endpoint(
+      {
+        method: 'get',
+        path: '/api/v1/label-batches/{id}/asked',
+        tag,
+        summary: 'What was asked and why: reasons, scores, labels so far, the first items',
+        role: 'reviewer',
+        params: batchParam,
+        answers: { 200: { description: 'Gold items are left out', schema: askedSchema } },
+      },
+      async ({ identity, params }, deps) => {
+        await batchView(deps.db, identity.project, params.id);
+        return { status: 200, body: await batchAsked(deps.db, params.id) };
       },
     ),
   ];

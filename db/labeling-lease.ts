@@ -88,7 +88,10 @@ async function lend(
   const gold = goldPlaces.length === 0 ? [] : (await claim(tx, goldItems(request), goldPlaces.length)).free;
   const asked: string[] = [];
   for (let look = 0; look < looks && asked.length + gold.length < count; look += 1) {
-    const { locked, free } = await claim(tx, askedItems(request, batch), count - gold.length - asked.length);
+    // no lease is written yet, so the next look would find the same ones
+    const others = sql`${askedItems(request, batch)}
+      and t.id not in (select jsonb_array_elements_text(${json(asked)}))`;
+    const { locked, free } = await claim(tx, others, count - gold.length - asked.length);
     if (locked === 0) break;
     asked.push(...free);
   }

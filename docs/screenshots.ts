@@ -1,4 +1,4 @@
-// Pictures of the real Temporal UI for the README: `node bin/run.mjs docs/screenshots.ts`. A digits pipeline runs in a home
+// Pictures of the labeling page and of the real Temporal UI for the documents: `node bin/run.mjs docs/screenshots.ts`. A digits pipeline runs in a home
 // of its own, a person answers, and at each stop the UI is photographed. CHROMIUM_PATH names a browser; else one from npm.
 import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -84,7 +84,16 @@ async function tell(api: Api, ui: string, page: Page, home: string): Promise<voi
   const tab = 'User Metadata';
   const labels = await waits(api, id, ({ waitingFor }) => waitingFor?.kind === 'labels');
   await photograph(page, { name: 'run-waiting', url: runPage, tab, text: 'Waiting for labels', height: 960 });
-  await labelBatch(api, labels.waitingFor?.id ?? '', data.truth, quiet);
+  const batch = labels.waitingFor?.id ?? '';
+  const labelUrl = `${api.base}/label/${batch}`;
+  await photograph(page, { name: 'labeling', url: labelUrl, text: '0 of 60', height: 560 });
+  await labelBatch(api, batch, data.truth, quiet);
+  await photograph(page, {
+    name: 'label-progress',
+    url: `${labelUrl}/progress`,
+    text: 'The first items',
+    height: 1100,
+  });
   const approval = await waits(api, id, ({ waitingFor }) => waitingFor?.kind === 'approval');
   await photograph(page, { name: 'run-approval', url: runPage, text: 'waiting for approval', height: 1100 });
   const query = encodeURIComponent('PerennialPipeline="digits"');
@@ -114,6 +123,7 @@ async function main(): Promise<void> {
       locale: 'en-US',
       timezoneId: 'UTC',
     });
+    await context.addInitScript(`localStorage.setItem('perennial/name', 'kim')`);
     await tell(new Api(system.api), system.temporalUi, await context.newPage(), home);
   } finally {
     await browser.close();

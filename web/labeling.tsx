@@ -20,6 +20,9 @@ function Line({ batch }: { batch: BatchView }) {
       <td>
         <a href={`/label/${batch.id}`}>{batch.id}</a>
       </td>
+      <td>
+        <a href={`/label/${batch.id}/review`}>review</a>, <a href={`/label/${batch.id}/progress`}>progress</a>
+      </td>
       <td>{kinds[batch.kind]}</td>
       <td class="number">
         {labelled + skipped + auto} of {tasks}
@@ -41,6 +44,7 @@ function Batches({ batches, title }: { batches: BatchView[]; title: string }) {
           <thead>
             <tr>
               <th scope="col">Batch</th>
+              <th scope="col">More</th>
               <th scope="col">Asks for</th>
               <th scope="col" class="number">
                 Answered
@@ -80,12 +84,15 @@ export async function labelListPage(db: Db, project: string | null) {
   );
 }
 
+const titles = { label: 'Labeling', review: 'Review' };
+
 /** Says nothing of anybody's data: the script asks the API, as who it is. */
-export function labelPage(batch: string, needsToken: boolean) {
+export function labelPage(script: keyof typeof titles, batch: string, needsToken: boolean) {
+  const title = titles[script];
   return layout(
-    { title: 'Labeling · perennial', script: 'label', needsToken },
+    { title: `${title} · perennial`, script, needsToken },
     <div id="app" data-batch={batch}>
-      <h1>Labeling</h1>
+      <h1>{title}</h1>
       <noscript>
         <p>This page needs JavaScript, from this server only.</p>
       </noscript>

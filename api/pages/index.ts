@@ -2,7 +2,8 @@
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import { assetAt } from '../../web/asset.js';
 import { labelListPage, labelPage } from '../../web/labeling.js';
-import type { ApiDeps, Env } from '../deps.js';
+import { progressPage } from '../../web/progress.js';
+import { type ApiDeps, type Env, roleAllows } from '../deps.js';
 import { tokenRequired } from '../middleware/authenticate.js';
 import type { OpenApiDocument } from '../openapi.js';
 import { docsPage } from './docs.js';
@@ -20,7 +21,17 @@ function mountLabeling(app: OpenAPIHono<Env>, { db, config }: ApiDeps): void {
   });
   app.get(batchPath, (c) => {
     c.set('route', '/label/{batch}');
-    return c.html(labelPage(c.req.param('batch'), tokenRequired(config)), 200, policy);
+    return c.html(labelPage('label', c.req.param('batch'), tokenRequired(config)), 200, policy);
+  });
+  app.get(`${batchPath}/review`, (c) => {
+    c.set('route', '/label/{batch}/review');
+    return c.html(labelPage('review', c.req.param('batch'), tokenRequired(config)), 200, policy);
+  });
+  app.get(`${batchPath}/progress`, async (c) => {
+    c.set('route', '/label/{batch}/progress');
+    const identity = c.get('identity');
+    const reader = identity ? { project: identity.project, reviewer: roleAllows(identity.role, 'reviewer') } : null;
+    return c.html(await progressPage(db, c.req.param('batch'), reader), 200, policy);
   });
   app.get('/assets/*', (c) => {
     c.set('route', '/assets/*');

@@ -31,7 +31,7 @@ export interface RunEvent {
 }
 
 export class Api {
-  private readonly base: string;
+  readonly base: string;
 
   constructor(base: string) {
     this.base = base;

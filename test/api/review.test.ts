@@ -115,4 +115,6 @@ it('keeps what labelers can do, and asks for it', async () => {
   });
   const { tasks } = await jsonOf<{ tasks: Task[] }>(await api.post(`${path}/lease`, {}, kim));
   expect(tasks).toHaveLength(2);
+  // ten were asked for, two are given
+  expect(await jsonOf(await api.get(`${path}/labelers`, admin))).toMatchObject({ items: [{ served: 2 }] });
 });

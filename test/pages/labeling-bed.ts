@@ -3,6 +3,7 @@ import { type ServerType, serve } from '@hono/node-server';
 import axe from 'axe-core';
 import { execFileSync } from 'node:child_process';
 import type { AddressInfo } from 'node:net';
+import { expect } from 'vitest';
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core';
 import { entryArguments, projectRoot } from '../../adapters/paths.js';
 import { datasetOf } from '../../db/dataset.js';
@@ -143,11 +144,28 @@ async function open(
 }
 
 /** What axe finds wrong, in words; by some of its rules, or by all. */
-export async function violations(page: Page, rules?: string[]): Promise<string[]> {
+async function violations(page: Page, rules?: string[]): Promise<string[]> {
   await page.evaluate(`window.axe || (() => { ${axe.source} })()`);
   const options = rules === undefined ? {} : { runOnly: { type: 'rule', values: rules } };
   const { violations: found } = (await page.evaluate(
     `axe.run(document, ${JSON.stringify(options)})`,
   )) as axe.AxeResults;
   return found.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
+}
+
+const looks = [
+  { colorScheme: 'light', width: 1100 },
+  { colorScheme: 'dark', width: 1100 },
+  { colorScheme: 'dark', width: 360 },
+] as const;
+
+/** Everything in the first look; where only colours and places change, what depends on them. */
+export async function expectAccessible(page: Page): Promise<void> {
+  for (const [place, { colorScheme, width }] of looks.entries()) {
+    await page.emulateMedia({ colorScheme });
+    await page.setViewportSize({ width, height: 740 });
+    const only = place === 0 ? undefined : ['color-contrast', 'target-size', 'scrollable-region-focusable'];
+    expect(await violations(page, only)).toEqual([]);
+    expect(await page.evaluate('document.documentElement.scrollWidth <= innerWidth')).toBe(true);
+  }
 }

@@ -39,7 +39,7 @@ export function classPicker({ classes }: AnswerContext, picked: (name: string) =
     element: h('div', { class: 'classes', role: 'group', 'aria-label': 'Classes' }, ...buttons),
     current: () => current,
     byKey: (event) => {
-      const place = placeOf(event);
+      const place = placeOf(event, classes);
       return place < 0 ? null : choose(place);
     },
   };

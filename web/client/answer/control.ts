@@ -21,20 +21,22 @@ export interface AnswerControl {
   help: [keys: string, meaning: string][];
 }
 
-/** 0 for the tenth; null for later ones. */
-export function keyOf(place: number): string | null {
-  return place > 9 ? null : String((place + 1) % 10);
+/** The key of each class: 1 to 9 and 0 by its place, none for later ones; where classes are digits, the digit itself. */
+function keysOf(classes: readonly string[]): (string | null)[] {
+  if (classes.every((name) => /^[0-9]$/.test(name))) return [...classes];
+  return classes.map((_, place) => (place > 9 ? null : String((place + 1) % 10)));
 }
 
-/** Which place a digit key stands for; -1: none. */
-export function placeOf(event: KeyboardEvent): number {
-  return /^[0-9]$/.test(event.key) ? (Number(event.key) + 9) % 10 : -1;
+/** Which class a key stands for, by its place; -1: none. */
+export function placeOf(event: KeyboardEvent, classes: readonly string[]): number {
+  return keysOf(classes).indexOf(event.key);
 }
 
 /** One button per class, with its key. */
 export function classButtons(classes: readonly string[], press: (place: number) => void): HTMLButtonElement[] {
+  const keys = keysOf(classes);
   return classes.map((name, place) => {
-    const key = keyOf(place);
+    const key = keys[place] ?? null;
     const properties = { class: 'class', 'data-enter': true, ...(key === null ? {} : { key }) };
     return button(name, () => press(place), properties);
   });

@@ -28,9 +28,9 @@ function listed({ submit }: AnswerContext, classes: string[]): AnswerControl {
       draw();
     },
     key: (event) => {
-      const place = placeOf(event);
+      const place = placeOf(event, classes);
       if (event.key === 'Enter') send();
-      else if (place >= 0 && place < classes.length) toggle(place);
+      else if (place >= 0) toggle(place);
       else return false;
       return true;
     },

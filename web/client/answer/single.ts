@@ -17,8 +17,8 @@ function listed({ submit }: AnswerContext, classes: string[]): AnswerControl {
     columns: () => [],
     show: (_, label) => buttons.forEach((one, place) => one.classList.toggle('before', classes[place] === label)),
     key: (event) => {
-      const place = placeOf(event);
-      if (place < 0 || place >= classes.length) return false;
+      const place = placeOf(event, classes);
+      if (place < 0) return false;
       choose(place);
       return true;
     },

@@ -1,0 +1,66 @@
+// What a batch asks and why: the reasons, the strategy's scores, the labels so far, and the items that came first.
+import { sql } from 'drizzle-orm';
+import type { AskReason, TaskStatus } from '../domain/labeling.js';
+import { row, rows, type Tx } from './client.js';
+
+export interface BatchAsked {
+  /** `probability`: with which the items were drawn, on average; null where they were chosen. */
+  reasons: { reason: AskReason; tasks: number; probability: number | null }[];
+  /** Ten equal steps from the least to the largest score; none where nothing was scored. */
+  scores: { from: number; to: number; tasks: number }[];
+  /** The most frequent labels. */
+  labels: { label: string; tasks: number }[];
+  /** The first items in the order of the batch. */
+  first: {
+    key: string;
+    reason: AskReason;
+    score: number | null;
+    probability: number | null;
+    status: TaskStatus;
+    label: string | null;
+  }[];
+}
+
+const most = 20;
+const steps = 10;
+
+/** Gold items are left out. */
+export async function batchAsked(tx: Tx, batch: string): Promise<BatchAsked> {
+  const asked = sql`from label_task t where t.batch = ${batch} and t.gold is null`;
+  const reasons = await rows<BatchAsked['reasons'][number]>(
+    tx,
+    sql`select reason, count(*)::int as tasks, avg(probability) as probability ${asked} group by reason order by reason`,
+  );
+  const labels = await rows<BatchAsked['labels'][number]>(
+    tx,
+    sql`select label, count(*)::int as tasks ${asked} and label is not null
+      group by label order by tasks desc, label collate "C" limit ${most}`,
+  );
+  const first = await rows<BatchAsked['first'][number]>(
+    tx,
+    sql`select key, reason, score, probability, status, label ${asked} order by position limit ${most}`,
+  );
+  return { reasons, scores: await scoresOf(tx, batch), labels, first };
+}
+
+async function scoresOf(tx: Tx, batch: string): Promise<BatchAsked['scores']> {
+  const scored = sql`from label_task t where t.batch = ${batch} and t.gold is null and t.score is not null`;
+  const range = await row<{ least: number | null; largest: number | null }>(
+    tx,
+    sql`select min(score) as least, max(score) as largest ${scored}`,
+  );
+  const { least, largest } = range ?? { least: null, largest: null };
+  if (least === null || largest === null) return [];
+  const width = (largest - least) / steps || 1;
+  const found = await rows<{ step: number; tasks: number }>(
+    tx,
+    sql`select least(${steps - 1}, floor((score - ${least}::float8) / ${width}::float8))::int as step, count(*)::int as tasks
+      ${scored} group by step`,
+  );
+  const counts = new Map(found.map(({ step, tasks }) => [step, tasks]));
+  return Array.from({ length: largest === least ? 1 : steps }, (_, step) => ({
+    from: least + step * width,
+    to: largest === least ? largest : least + (step + 1) * width,
+    tasks: counts.get(step) ?? 0,
+  }));
+}

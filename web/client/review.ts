@@ -1,0 +1,190 @@
+// The review page: labels one at a time, accepted, mended or sent back by keys; then the decision about the batch.
+import { answerControl } from './answer/index.js';
+import type { AnswerControl } from './answer/control.js';
+import { call, Refused } from './api.js';
+import { h, put, randomId } from './dom.js';
+import { app, batchId, enter } from './enter.js';
+import { helpDialog, type KeyAction, listenKeys } from './keys.js';
+import { ReviewView } from './review-view.js';
+import type { Who } from './session.js';
+import type { Batch, ReviewTask, TaskPage } from './types.js';
+import { type Verdict, VerdictQueue } from './verdict-queue.js';
+
+/** How each refusal reads. */
+const reasons: Record<string, string> = {
+  'stale-fence': 'its label changed meanwhile; it comes again',
+  'unknown-task': 'the batch has no such task',
+  'unknown-label': 'the batch does not take this label',
+  'no-label': 'it has no label yet',
+  'self-review': 'nobody reviews their own answers here',
+  'not-disputable': 'there is nothing to dispute',
+};
+
+class ReviewPage {
+  private readonly view: ReviewView;
+  private readonly queue: VerdictQueue;
+  private readonly control: AnswerControl;
+  private readonly person: Who;
+  private batch: Batch;
+  private tasks: ReviewTask[] = [];
+  private cursor: string | null = null;
+  private fixing = false;
+
+  constructor(person: Who, batch: Batch) {
+    this.person = person;
+    this.batch = batch;
+    this.control = answerControl(batch.kind, {
+      classes: batch.classes,
+      submit: (label) => this.judge({ verdict: 'fix', label }),
+    });
+    const actions: KeyAction[] = [
+      { key: 'a', meaning: 'accept the label', act: () => this.judge({ verdict: 'accept' }) },
+      { key: 'f', meaning: 'fix it: the next keys answer', act: () => this.fix() },
+      {
+        key: 'b',
+        meaning: 'send it back to the same person',
+        act: () => this.judge({ verdict: 'send-back', to: 'same' }),
+      },
+      {
+        key: 'o',
+        meaning: 'send it back to somebody else',
+        act: () => this.judge({ verdict: 'send-back', to: 'other' }),
+      },
+      { key: 'c', meaning: 'comment', act: () => this.view.comment.focus() },
+      { key: 'n', meaning: 'look at it later', act: () => this.later() },
+      { key: '?', meaning: 'this list', act: () => help.showModal() },
+    ];
+    const help = helpDialog([...actions.map(({ key, meaning }) => [key, meaning] as const), ...this.control.help]);
+    this.view = new ReviewView(batch, this.control, {
+      accept: () => this.judge({ verdict: 'accept' }),
+      fix: () => this.fix(),
+      sendBack: (to) => this.judge({ verdict: 'send-back', to }),
+      comment: () => this.view.comment.focus(),
+      next: () => this.later(),
+      help: () => help.showModal(),
+      decide: (decision, reason) => void this.decide(decision, reason),
+    });
+    this.queue = new VerdictQueue(batchId, person.name, {
+      changed: () => void this.changed(),
+      refused: ({ verdict }, reason) =>
+        this.view.problem(`Not taken: ${verdict}, because ${reasons[reason] ?? reason}.`),
+      failing: (yes) => this.view.say(yes ? 'No connection. Trying again.' : ''),
+    });
+    put(app, this.view.element, help);
+    listenKeys(actions, (event) => {
+      if (event.key === 'Escape') this.stopFixing();
+      return this.fixing && this.control.key(event);
+    });
+  }
+
+  async start(): Promise<void> {
+    this.count();
+    await this.load(null);
+  }
+
+  /** The next page of labels that nobody reviewed. */
+  private async load(cursor: string | null): Promise<void> {
+    try {
+      const from = cursor === null ? '' : `&cursor=${encodeURIComponent(cursor)}`;
+      const page = await call<TaskPage>(
+        'GET',
+        `/api/v1/label-batches/${batchId}/tasks?filter=unreviewed&limit=50${from}`,
+      );
+      // what must be looked at comes first
+      this.tasks = page.items.sort((a, b) => Number(b.needsReview) - Number(a.needsReview));
+      this.cursor = page.nextCursor;
+      this.showFirst();
+    } catch (error) {
+      if (error instanceof Refused) return this.view.showState(error.message);
+      this.view.say('No connection. Trying again.');
+      setTimeout(() => void this.load(cursor), 2_000);
+    }
+  }
+
+  private showFirst(): void {
+    const task = this.tasks[0];
+    this.stopFixing();
+    if (task) this.view.show(task);
+    else if (this.cursor !== null) void this.load(this.cursor);
+    else this.view.showState('Nothing waits for a review.');
+  }
+
+  private fix(): void {
+    const task = this.tasks[0];
+    if (!task) return;
+    this.fixing = true;
+    this.view.fix(true);
+    this.control.element.querySelector('input')?.focus();
+  }
+
+  private stopFixing(): void {
+    this.fixing = false;
+    this.view.fix(false);
+  }
+
+  private judge(said: Omit<Verdict, 'taskId' | 'fence'>): void {
+    const task = this.tasks.shift();
+    if (!task) return;
+    const comment = this.view.comment.value.trim();
+    this.queue.add({ taskId: task.taskId, fence: task.fence, ...said, ...(comment === '' ? {} : { comment }) });
+    this.showFirst();
+  }
+
+  private later(): void {
+    const task = this.tasks.shift();
+    if (task) this.tasks.push(task);
+    this.showFirst();
+  }
+
+  private async decide(decision: 'accept' | 'close' | 'send-back', reason: string): Promise<void> {
+    if (this.queue.size > 0) return this.view.problem('Your verdicts are still being sent. Try again in a moment.');
+    const by = this.person.name === null ? {} : { by: this.person.name };
+    const body = { decision, ...by, ...(reason === '' ? {} : { reason }) };
+    try {
+      const { status } = await call<{ status: string }>('POST', `/api/v1/label-batches/${batchId}/decision`, {
+        body,
+        key: randomId(),
+      });
+      this.view.say(
+        status === 'pending'
+          ? 'The decision is kept and is carried out when a worker is there.'
+          : `The batch is ${status}.`,
+      );
+      await this.refresh();
+    } catch (error) {
+      this.view.problem(
+        error instanceof Refused ? error.message : 'No connection. The decision may not have arrived: try again.',
+      );
+    }
+  }
+
+  private async changed(): Promise<void> {
+    this.count();
+    if (this.queue.size === 0) await this.refresh();
+  }
+
+  private async refresh(): Promise<void> {
+    try {
+      this.batch = await call<Batch>('GET', `/api/v1/label-batches/${batchId}`);
+    } catch {
+      // the counts stay as they were
+    }
+    this.count();
+  }
+
+  private count(): void {
+    this.view.count(this.batch.counts, this.batch.status, this.queue.size);
+  }
+}
+
+try {
+  const { person, batch } = await enter();
+  await new ReviewPage(person, batch).start();
+} catch (error) {
+  put(
+    app,
+    h('h1', {}, 'Review'),
+    h('p', { role: 'alert' }, (error as Error).message),
+    h('p', {}, h('a', { href: '/label' }, 'All batches')),
+  );
+}
