@@ -31,22 +31,29 @@ export interface NewMessage {
   summary?: string;
   /** Until a message with this key is first tried, a later one replaces its payload; so payloads are absolute. */
   coalesceKey?: string;
+  /** Not sent before so long; default 0. */
+  delayMs?: number;
 }
 
 /** Writes a message in the caller's transaction. */
 export async function enqueue(tx: Tx, message: NewMessage): Promise<void> {
   await rows(
     tx,
-    sql`insert into outbox (id, project, kind, workflow_id, name, task_queue, payload, attributes, summary, coalesce_key)
+    sql`insert into outbox (id, project, kind, workflow_id, name, task_queue, payload, attributes, summary, coalesce_key,
+        next_attempt_at)
       values (${newId('out')}, ${message.project}, ${message.kind}, ${message.workflowId}, ${message.name},
         ${message.taskQueue ?? null}, ${JSON.stringify(message.payload)}::jsonb, ${json(message.attributes ?? {})},
-        ${message.summary ?? null}, ${message.coalesceKey ?? null})
+        ${message.summary ?? null}, ${message.coalesceKey ?? null},
+        clock_timestamp() + ${message.delayMs ?? 0}::int * interval '1 millisecond')
       on conflict (coalesce_key) where sent_at is null and claimed_until is null do update set payload = excluded.payload`,
   );
 }
 
+/** So long a workflow may not know of an answer: each look counts the whole batch, and people answer many times a second. */
+const wakeAfterMs = 1_000;
+
 /**
- * Tells a workflow to look again, by an empty signal. Many transactions may do so at once and none waits for another:
+ * Tells a workflow to look again within a second or so, by an empty signal. Many transactions may do so at once and none waits for another:
  * they lean on one unsent message, which is not sent before the last of them is over, or write one of their own.
  */
 export async function wake(tx: Tx, to: { project: string; workflowId: string; name: string }): Promise<void> {
@@ -62,7 +69,13 @@ export async function wake(tx: Tx, to: { project: string; workflowId: string; na
     tx,
     sql`select pg_try_advisory_xact_lock(hashtextextended(${key}, 0)) as alone`,
   );
-  await enqueue(tx, { ...to, kind: 'signal', payload: {}, ...(alone ? { coalesceKey: key } : {}) });
+  await enqueue(tx, {
+    ...to,
+    kind: 'signal',
+    payload: {},
+    delayMs: wakeAfterMs,
+    ...(alone ? { coalesceKey: key } : {}),
+  });
 }
 
 /** Longer than any send: within it nobody else takes the message, after it its sender counts as dead. */
