@@ -105,18 +105,28 @@ export async function startBatch(tx: Tx, batch: string): Promise<void> {
     openedAt: string;
     deadline: string;
     reminded: number;
+    policy: Partial<LabelPolicy>;
     dataset: string;
   }>(
     tx,
-    sql`select b.project, b.workflow_id as "workflowId", b.created_at as "openedAt", b.deadline, b.reminded,
+    sql`select b.project, b.workflow_id as "workflowId", b.created_at as "openedAt", b.deadline, b.reminded, b.policy,
         d.name as dataset from label_batch b join dataset d on d.id = b.dataset where b.id = ${batch}`,
   );
   const { project, workflowId, reminded } = found;
   const clock = { openedAt: iso(found.openedAt), deadline: iso(found.deadline) };
+  const { escalate } = policyOf(found.policy);
   const past = [0.5, 0.9].filter((share) => share * 100 <= reminded);
   await enqueue(tx, {
     ...{ project, kind: 'start', workflowId, name: 'labelBatch', taskQueue: 'flow' },
-    payload: { project, batch, run: null, node: null, ...clock, ...(past.length > 0 ? { reminded: past } : {}) },
+    payload: {
+      project,
+      batch,
+      run: null,
+      node: null,
+      ...clock,
+      ...(escalate && { escalate: true }),
+      ...(past.length > 0 ? { reminded: past } : {}),
+    },
     attributes: { PerennialProject: project, PerennialKind: 'labels' },
     summary: `labels for the dataset ${found.dataset}`,
     coalesceKey: `${workflowId}/start`,

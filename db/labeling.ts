@@ -8,6 +8,7 @@ import { atomically, mustRow, row, rows, type Tx } from './client.js';
 import { appendEvent } from './event.js';
 
 export { batchAsked, type BatchAsked } from './labeling-asked.js';
+export { escalateBatch } from './labeling-escalate.js';
 export { annotate, type AnnotateRequest, type AnnotateResult } from './labeling-answer.js';
 export { batchAnswers } from './labeling-answers.js';
 export { settleBatch } from './labeling-batch.js';

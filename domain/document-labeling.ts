@@ -58,6 +58,7 @@ interface WrittenPolicy {
   requires: LabelPolicy['requires'];
   review: LabelPolicy['review'];
   suggestion: LabelPolicy['suggestion'];
+  escalate: LabelPolicy['escalate'];
   instructions: string;
   examples: LabelPolicy['examples'];
 }
@@ -105,6 +106,10 @@ export const waitFields: { [K in keyof WrittenWait]: f.Field<WrittenWait[K]> } =
     () => none.review,
   ),
   suggestion: f.optional(f.choice(['shown', 'hidden', 'none'] as const), () => none.suggestion),
+  escalate: f.optional<{ extend: number }, null>(
+    f.object<{ extend: number }>({ extend: f.optional(f.number({ above: 0, max: 10 }), () => 0.5) }),
+    () => null,
+  ),
   instructions: f.optional(text, () => none.instructions),
   examples: f.optional(f.list(example, { max: 100, what: 'examples' }), () => none.examples),
 };

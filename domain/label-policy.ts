@@ -24,6 +24,11 @@ export interface LabelPolicy {
   review: { share: number; self: boolean };
   /** The model's guess is shown at once, on demand, or never. */
   suggestion: 'shown' | 'hidden' | 'none';
+  /**
+   * At the deadline, while tasks are open: `requires` falls, and the deadline moves by this share of the whole time, once.
+   * Null: the batch closes with what there is.
+   */
+  escalate: { extend: number } | null;
   /** What labelers read first. */
   instructions: string;
   examples: { label: string; item: string; note: string }[];
@@ -36,6 +41,7 @@ export const defaultPolicy: LabelPolicy = {
   requires: { skills: [], languages: [] },
   review: { share: 0, self: false },
   suggestion: 'hidden',
+  escalate: null,
   instructions: '',
   examples: [],
 };

@@ -10,6 +10,10 @@ export interface BatchInput {
   node: string | null;
   openedAt: string;
   deadline: string;
+  /** At the deadline the batch's policy is asked for more people and more time, once. */
+  escalate?: true;
+  /** It got them (kept over continue-as-new). */
+  escalated?: true;
   /** Shares of the deadline whose reminder went out (kept over continue-as-new). */
   reminded?: number[];
 }

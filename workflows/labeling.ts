@@ -40,6 +40,9 @@ interface State {
   /** The run says that it waits: from then on this workflow can be told. */
   shown: boolean;
   reminded: number[];
+  deadline: string;
+  /** Still to come. */
+  escalate: boolean;
   decisions: number;
 }
 
@@ -55,6 +58,8 @@ export async function labelBatch(input: BatchInput): Promise<BatchOutcome> {
     arrived: true,
     shown: false,
     reminded: input.reminded ?? [],
+    deadline: input.deadline,
+    escalate: input.escalate === true,
     decisions: 0,
   };
   listen(state, input);
@@ -91,7 +96,7 @@ async function attend(state: State, input: BatchInput): Promise<void> {
       state.decisions > mostDecisions
     ) {
       await condition(allHandlersFinished);
-      if (!isClosed(state)) await makeContinueAsNewFunc<typeof labelBatch>()({ ...input, reminded: state.reminded });
+      if (!isClosed(state)) await makeContinueAsNewFunc<typeof labelBatch>()({ ...afterwards(state, input) });
       return;
     }
     const next = nextClock(state, input);
@@ -121,14 +126,39 @@ function waitingFor(state: State): WaitingBatch<BatchAnswer> {
 
 function nextClock(state: State, input: BatchInput): { at: number; share: number | null; why: string } {
   const start = Date.parse(input.openedAt);
-  const end = Date.parse(input.deadline);
+  const end = Date.parse(state.deadline);
   const share = reminderShares.find((candidate) => !state.reminded.includes(candidate));
   if (share === undefined) return { at: end, share: null, why: 'labels: deadline' };
   return { at: start + (end - start) * share, share, why: `labels: reminder at ${share * 100} % of the deadline` };
 }
 
+/** Whether there is more time. */
+async function escalate(state: State, input: BatchInput): Promise<boolean> {
+  if (!state.escalate) return false;
+  state.escalate = false;
+  const { deadline } = await flow.escalateBatch({ batch: input.batch });
+  const later = Date.parse(deadline) > Date.parse(state.deadline);
+  state.deadline = deadline;
+  if (later) show(state, input);
+  return later;
+}
+
+function passed(state: State, input: BatchInput): string {
+  const moved = input.escalated === true || state.deadline !== input.deadline;
+  return moved ? 'the deadline passed, and so did the longer one for more people' : 'the deadline passed';
+}
+
+/** What this workflow goes on with in its next run. */
+function afterwards(state: State, { escalate: _, ...input }: BatchInput): BatchInput {
+  const moved = state.deadline === input.deadline ? {} : { deadline: state.deadline, escalated: true as const };
+  return { ...input, ...moved, ...(state.escalate ? { escalate: true } : {}), reminded: state.reminded };
+}
+
 async function ring(state: State, input: BatchInput, share: number | null): Promise<void> {
-  if (share === null) return close(state, input, 'deadline', 'the deadline passed');
+  if (share === null) {
+    if (!(await escalate(state, input))) await close(state, input, 'deadline', passed(state, input));
+    return;
+  }
   state.reminded.push(share);
   await flow.remindBatch({ batch: input.batch, share });
 }
@@ -195,7 +225,7 @@ function show(state: State, input: BatchInput): void {
   setCurrentDetails(
     [
       `### labels, batch ${input.batch}`,
-      `**${state.outcome.status}**: ${labelled} labelled, ${skipped} skipped of ${tasks}; deadline ${input.deadline}`,
+      `**${state.outcome.status}**: ${labelled} labelled, ${skipped} skipped of ${tasks}; deadline ${state.deadline}`,
       'Answer with the Update `decide` or the Signal `decideSignal`: `{"decision":"accept","by":"…"}`',
     ].join('\n\n'),
   );

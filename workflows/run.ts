@@ -111,16 +111,25 @@ function queueOfTraining(run: BeginRunResult, node: PlanNode, inputs: Record<str
 /** Choosing and merging are work of minutes; the wait between them has its own deadline. */
 const labelStepMs = 7_200_000;
 
+interface OpenedBatch {
+  id: string;
+  openedAt: string;
+  deadline: string;
+  tasks: number;
+  escalate?: true;
+}
+
 async function askForLabels(state: RunState, node: PlanNode, input: StepInput): Promise<StepResult> {
   const call = { queue: node.queue, timeoutMs: labelStepMs };
   const opened = await callStep({ ...call, activity: 'openLabels', summary: 'choose what to ask' }, input);
-  const batch = opened['batch'] as { id: string; openedAt: string; deadline: string; tasks: number } | null;
+  const batch = opened['batch'] as OpenedBatch | null;
   let summary = 'nothing to ask';
   if (batch) {
     state.stages.set(node.name, 'waiting', `batch ${batch.id}: ${batch.tasks} tasks`);
     state.stages.wait(`labels: batch ${batch.id}, ${batch.tasks} tasks, until ${batch.deadline}`);
     const { project } = input.context;
-    const clock = { openedAt: batch.openedAt, deadline: batch.deadline };
+    const { openedAt, deadline, escalate } = batch;
+    const clock = { openedAt, deadline, ...(escalate && { escalate }) };
     const outcome = await executeChild(labelBatch, {
       workflowId: workflowIds.labels(project, batch.id),
       args: [{ project, batch: batch.id, run: input.context.run, node: node.name, ...clock }],

@@ -1,6 +1,6 @@
 // What the workflow of a label batch writes: decisions under the batch's lock, reminders; and what it reads again.
 import { type Db, inTransaction, type Tx } from '../../db/client.js';
-import { batchState, decideBatch, remindBatch, settleBatch } from '../../db/labeling.js';
+import { batchState, decideBatch, escalateBatch, remindBatch, settleBatch } from '../../db/labeling.js';
 import { lockIfLive, setRunWaiting } from '../../db/run.js';
 import { recordWaitStep } from '../../db/step.js';
 import type { BatchCounts, BatchDecision, BatchDecisionKind, BatchStatus } from '../../domain/labeling.js';
@@ -50,6 +50,11 @@ export function createLabelingDecisions({ db, kick }: { db: Db; kick: () => void
 
     async remindBatch(input: { batch: string; share: number }): Promise<void> {
       await inTransaction(db, (tx) => remindBatch(tx, input.batch, input.share as 0.5 | 0.9));
+    },
+
+    /** The deadline that holds now: a later one where the batch's policy gives more people more time, once. */
+    async escalateBatch(input: { batch: string }): Promise<{ deadline: string }> {
+      return { deadline: await inTransaction(db, (tx) => escalateBatch(tx, input.batch)) };
     },
 
     /**

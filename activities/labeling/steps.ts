@@ -27,7 +27,7 @@ export interface LabelingDeps extends PoolDeps {
 
 export interface OpenedLabels extends StepResultBase {
   /** Null when there is nothing to ask. */
-  batch: { id: string; openedAt: string; deadline: string; tasks: number } | null;
+  batch: { id: string; openedAt: string; deadline: string; tasks: number; escalate?: true } | null;
 }
 
 export function createLabelingSteps(deps: LabelingDeps) {
@@ -82,7 +82,9 @@ async function openLabels(deps: LabelingDeps, input: StepInput): Promise<OpenedL
       status: 'waiting',
       summary: `batch ${batch.id}: ${batch.tasks} tasks`,
     });
-    return { id: batch.id, openedAt: since, deadline: batch.deadline, tasks: batch.tasks };
+    const { id, deadline: until, tasks: count } = batch;
+    const escalate = labeling.policy.escalate ? { escalate: true as const } : {};
+    return { id, openedAt: since, deadline: until, tasks: count, ...escalate };
   });
   return { summary: `asked for ${opened.tasks} labels (${labeling.strategy}, ${scored.by})`, batch: opened };
 }

@@ -8,6 +8,7 @@ import {
   batchState,
   batchView,
   decideBatch,
+  escalateBatch,
   labelsOf,
   leaseTasks,
   reviewTasks,
@@ -357,5 +358,43 @@ describe('many labelers and reviewers', () => {
       }),
       { numRuns: 15 },
     );
+  });
+});
+
+describe('a deadline that passed', () => {
+  const late = (batch: string) =>
+    base.db.execute(
+      sql`update label_batch set created_at = now() - interval '1 hour', deadline = now() where id = ${batch}`,
+    );
+
+  it('gives more people more time, once', async () => {
+    const requires = { skills: ['x-ray'], languages: [] };
+    const { batch, run } = await makeBatch(base.db, 2, { policy: { requires, escalate: { extend: 0.5 } } });
+    await late(batch);
+    expect(await failureOf(lease(batch, 'kim', 2))).toBe('BatchClosed');
+    const moved = await Promise.all([escalateBatch(base.db, batch), escalateBatch(base.db, batch)]);
+    expect(new Set(moved).size).toBe(1);
+    const leftMs = Date.parse(moved[0]) - Date.now();
+    expect(leftMs).toBeGreaterThan(25 * 60_000);
+    expect(leftMs).toBeLessThan(31 * 60_000);
+    expect(await lease(batch, 'kim', 2)).toHaveLength(2);
+    expect(await count(base.db, 'event', sql`run = ${run.id} and type = 'label.escalated'`)).toBe(1);
+    expect((await batchView(base.db, project, batch)).policy).toMatchObject({
+      escalate: null,
+      requires: { skills: [] },
+    });
+  });
+
+  it('stays where nobody asked for more, or nothing is open', async () => {
+    const { batch } = await makeBatch(base.db, 1);
+    await late(batch);
+    const { deadline } = await batchState(base.db, batch);
+    expect(await escalateBatch(base.db, batch)).toBe(deadline);
+    const done = (await makeBatch(base.db, 1, { policy: { escalate: { extend: 0.5 } } })).batch;
+    const [task] = await lease(done, 'kim', 1);
+    await answer(done, 'kim', task!);
+    await late(done);
+    expect(await escalateBatch(base.db, done)).toBe((await batchState(base.db, done)).deadline);
+    expect(await failureOf(escalateBatch(base.db, 'bat_none'))).toBe('NotFound');
   });
 });

@@ -119,6 +119,14 @@ const deadlines: Story = async (scene) => {
   ];
 };
 
+const escalated: Story = async (scene) => {
+  const requires = { skills: ['x-ray'] };
+  const labeling = { strategy: 'random', batchSize: 5, deadline: '2 s', requires, escalate: { extend: 1 } };
+  const run = await begin(scene, 'wider', { labeling, approval: undefined });
+  await becomes(scene, run, 'succeeded');
+  return [{ name: 'labelBatch.escalated', workflowId: await batchOf(scene, run) }];
+};
+
 const badData: Story = async (scene) => {
   const path = await scene.system.write('twice.csv', 'id,a,label\n1,2,x\n1,3,y\n2,4,x\n');
   const dataset = { name: 'bad', source: { type: 'file', path }, key: 'id', label: 'label', task: 'classification' };
@@ -286,5 +294,5 @@ const campaigns: Story = async (scene) => {
 
 export const stories: Story[] = [
   ...[fullCircle, nobodyAsked, rejectedByGate, rejectedByPerson, deadlines, badData, cancelled, sentBack, ownBatch],
-  ...[fromTemporal, twoCandidates, loopByRows, loopBySchedule, loopPausedAndChanged, campaigns],
+  ...[fromTemporal, twoCandidates, loopByRows, loopBySchedule, loopPausedAndChanged, campaigns, escalated],
 ];
