@@ -23,7 +23,7 @@ import { roleAllows, type Role } from './deps.js';
 import { endpoint, type Endpoint } from './endpoint.js';
 import { actorOf, auditBehalf } from './identity.js';
 import { once } from './once.js';
-import { actorFields, idSchema, listSchema, momentSchema, pageFields, pageOf } from './schemas.js';
+import { actorFields, idSchema, listSchema, momentSchema, pageFields, pageOf, reasonSchema } from './schemas.js';
 
 const batchParam = { id: idSchema('bat') };
 const tag = 'label-batches';
@@ -40,7 +40,6 @@ export const labelSchema = z
       'A class or a number; `multiple`: classes; `span`: {start, end, label} in UTF-16 units of the item’s text; ' +
       '`box`: {x, y, width, height, label} in shares of the image; `preference`: left, right or tie',
   });
-const commentSchema = z.string().max(2_000, { error: 'has more than 2000 characters' });
 
 const answerSchema = z.looseObject({
   annotator: z.string(),
@@ -74,7 +73,7 @@ const reviewSchema = z
     verdict: z.enum(reviewVerdicts),
     label: labelSchema.optional(),
     to: z.enum(['same', 'other']).optional(),
-    comment: commentSchema.optional(),
+    comment: reasonSchema.optional(),
   })
   .refine(({ verdict, label }) => (verdict === 'fix') === (label !== undefined), {
     error: 'label goes with fix, and fix needs one',
@@ -131,16 +130,16 @@ const agreementSchema = z
   })
   .openapi('Agreement');
 
-const reasonSchema = z.enum(askReasons);
+const askReasonSchema = z.enum(askReasons);
 const askedSchema = z
   .looseObject({
-    reasons: z.array(z.looseObject({ reason: reasonSchema, tasks: z.int(), probability: z.number().nullable() })),
+    reasons: z.array(z.looseObject({ reason: askReasonSchema, tasks: z.int(), probability: z.number().nullable() })),
     scores: z.array(z.looseObject({ from: z.number(), to: z.number(), tasks: z.int() })),
     labels: z.array(z.looseObject({ label: z.string(), tasks: z.int() })),
     first: z.array(
       z.looseObject({
         key: z.string(),
-        reason: reasonSchema,
+        reason: askReasonSchema,
         score: z.number().nullable(),
         probability: z.number().nullable(),
         status: z.enum(taskStatuses),

@@ -1,20 +1,12 @@
 // Label batches: people lease tasks, answer them, and decide about the whole.
 import { z } from '@hono/zod-openapi';
 import { inTransaction, type Tx } from '../db/client.js';
-import { annotate, batchView, decideBatch, leaseTasks, listBatches, unreviewedTasks } from '../db/labeling.js';
+import { annotate, batchView, decideBatch, leaseTasks, listBatches, requireComplete } from '../db/labeling.js';
 import { decisionIdOf } from '../domain/decision.js';
-import { Failure } from '../domain/failures.js';
 import { workflowIds } from '../domain/ids.js';
 import type { Json } from '../domain/json.js';
 import { labelKinds } from '../domain/label-kind.js';
-import {
-  batchDecisions,
-  batchStatuses,
-  refusals,
-  type Answer,
-  type BatchCounts,
-  type BatchDecisionKind,
-} from '../domain/labeling.js';
+import { batchDecisions, batchStatuses, refusals, type Answer, type BatchDecisionKind } from '../domain/labeling.js';
 import { decide } from './decide.js';
 import type { ApiDeps } from './deps.js';
 import { endpoint, type ApiRequest, type Endpoint } from './endpoint.js';
@@ -66,7 +58,7 @@ const answerSchema = z
     fence: z.int().min(0).max(2_147_483_647),
     label: labelSchema.optional(),
     skip: z.literal(true).optional(),
-    comment: z.string().max(2_000, { error: 'has more than 2000 characters' }).optional(),
+    comment: reasonSchema.optional(),
   })
   .refine(({ label, skip }) => (label === undefined) !== (skip === undefined), { error: 'needs one of label and skip' })
   .openapi('Annotation');
@@ -108,19 +100,6 @@ interface DecisionBody {
   tasks?: string[] | undefined;
 }
 
-/** What `accept` needs, told before a workflow is asked. @throws Failure `BatchIncomplete`, `ReviewIncomplete` */
-async function requireComplete(tx: Tx, batch: string, counts: BatchCounts): Promise<void> {
-  const open = counts.tasks - counts.labelled - counts.skipped - counts.auto;
-  if (open > 0) {
-    const detail = `${open} tasks have no answer; close takes what there is`;
-    throw new Failure('BatchIncomplete', detail, { members: { open } });
-  }
-  const unreviewed = await unreviewedTasks(tx, batch);
-  if (unreviewed === 0) return;
-  const detail = `${unreviewed} labels wait for a reviewer; close takes them as they are`;
-  throw new Failure('ReviewIncomplete', detail, { members: { unreviewed } });
-}
-
 async function decideOn(request: ApiRequest<{ id: string }, unknown, DecisionBody>, deps: ApiDeps) {
   const { body, identity, params } = request;
   const { project } = identity;
@@ -136,7 +115,9 @@ async function decideOn(request: ApiRequest<{ id: string }, unknown, DecisionBod
   const standing = async (tx: Tx) => {
     const { status, counts } = await batchView(tx, project, params.id);
     if (status === 'open' || status === 'review') {
-      if (decision === 'accept') await requireComplete(tx, params.id, counts);
+      // told before a workflow is asked
+      const open = counts.tasks - counts.labelled - counts.skipped - counts.auto;
+      if (decision === 'accept') await requireComplete(tx, params.id, open);
       return null;
     }
     // over: gives the first answer of this decision id, or AlreadyDecided

@@ -7,8 +7,7 @@ import { isFit } from '../domain/label-policy.js';
 import type { AnnotationOutcome, Answer, Refusal, TaskStatus } from '../domain/labeling.js';
 import { atomically, json, mustRow, rows, type Tx } from './client.js';
 import { newId } from './id.js';
-import { lockBatch, type LockedBatch, settleBatch, textLength } from './labeling-batch.js';
-import { wake } from './outbox.js';
+import { lockBatch, type LockedBatch, settleAndWake, textLength } from './labeling-batch.js';
 
 export interface AnnotateRequest {
   project: string;
@@ -180,8 +179,7 @@ async function writeAnswers(tx: Tx, request: AnnotateRequest, batch: LockedBatch
   const asked = taken.filter(({ gold, outcome }) => gold === null && outcome !== 'surplus');
   if (asked.length === 0) return;
   await concludeTasks(tx, batch, [...new Set(asked.map(({ task }) => task))]);
-  await settleBatch(tx, batch.id);
-  await wake(tx, { project: request.project, workflowId: batch.workflowId, name: 'annotationsArrived' });
+  await settleAndWake(tx, request.project, batch);
 }
 
 /** Counts the answers to gold items; who falls below the floor is paused, and what they hold goes to others. */

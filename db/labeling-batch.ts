@@ -5,7 +5,8 @@ import { Failure } from '../domain/failures.js';
 import type { LabelKind } from '../domain/label-kind.js';
 import { type LabelPolicy, policyOf } from '../domain/label-policy.js';
 import type { BatchStatus } from '../domain/labeling.js';
-import { row, rows, type Tx } from './client.js';
+import { mustRow, row, rows, type Tx } from './client.js';
+import { wake } from './outbox.js';
 
 export interface LockedBatch {
   id: string;
@@ -42,6 +43,15 @@ export async function lockBatch(
   return { ...found, policy: policyOf(found.policy) };
 }
 
+/** What a batch that is known to be there asks for. */
+export async function batchRules(tx: Tx, batch: string): Promise<Pick<LockedBatch, 'kind' | 'policy'>> {
+  const { kind, policy } = await mustRow<{ kind: LabelKind; policy: Partial<LabelPolicy> }>(
+    tx,
+    sql`select kind, policy from label_batch where id = ${batch}`,
+  );
+  return { kind, policy: policyOf(policy) };
+}
+
 /** Of the item of the task `t`, in the UTF-16 units of browsers: Postgres counts a letter beyond U+FFFF as one. */
 export const textLength = sql`length(t.item ->> 'text') + regexp_count(t.item ->> 'text', '[\\U00010000-\\U0010FFFF]')`;
 
@@ -60,4 +70,10 @@ export async function settleBatch(tx: Tx, batch: string): Promise<void> {
       where id in (select id from label_batch where id = ${batch} and status = 'open' for no key update skip locked)
         and not ${hasOpenTasks(batch)}`,
   );
+}
+
+/** After answers and verdicts: the batch settles, and its workflow looks again. */
+export async function settleAndWake(tx: Tx, project: string, { id, workflowId }: LockedBatch): Promise<void> {
+  await settleBatch(tx, id);
+  await wake(tx, { project, workflowId, name: 'annotationsArrived' });
 }

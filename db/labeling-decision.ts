@@ -3,14 +3,12 @@ import { sql } from 'drizzle-orm';
 import { Failure } from '../domain/failures.js';
 import { batchConsensus, hasClasses } from '../domain/batch-answers.js';
 import type { Json } from '../domain/json.js';
-import type { LabelKind } from '../domain/label-kind.js';
-import { type LabelPolicy, policyOf } from '../domain/label-policy.js';
 import type { BatchCounts, BatchDecisionKind, BatchStatus } from '../domain/labeling.js';
 import { appendAudit } from './audit.js';
 import { atomically, json, mustRow, row, rows, type Tx } from './client.js';
 import { appendEvent } from './event.js';
 import { batchAnswers } from './labeling-answers.js';
-import { hasOpenTasks } from './labeling-batch.js';
+import { batchRules, hasOpenTasks } from './labeling-batch.js';
 import { reopenTasks } from './labeling-review.js';
 import { countsOf, unreviewedTasks } from './labeling-view.js';
 
@@ -107,14 +105,15 @@ async function apply(tx: Tx, decision: DecideBatch): Promise<BatchStatus> {
   return close(tx, batch, open > 0 ? 'partial' : 'accepted');
 }
 
-/** @throws Failure `BatchIncomplete`, `ReviewIncomplete` */
-async function requireComplete(tx: Tx, batch: string, open: number): Promise<void> {
+/** What `accept` needs; `open`: tasks without an answer. @throws Failure `BatchIncomplete`, `ReviewIncomplete` */
+export async function requireComplete(tx: Tx, batch: string, open: number): Promise<void> {
   if (open > 0) {
-    throw new Failure('BatchIncomplete', `${open} tasks of the batch ${batch} have no answer`, { members: { open } });
+    const detail = `${open} tasks have no answer; close takes what there is`;
+    throw new Failure('BatchIncomplete', detail, { members: { open } });
   }
   const unreviewed = await unreviewedTasks(tx, batch);
   if (unreviewed > 0) {
-    const detail = `${unreviewed} labels of the batch ${batch} wait for a reviewer`;
+    const detail = `${unreviewed} labels wait for a reviewer; close takes them as they are`;
     throw new Failure('ReviewIncomplete', detail, { members: { unreviewed } });
   }
 }
@@ -126,11 +125,8 @@ async function close(tx: Tx, batch: string, status: BatchStatus): Promise<BatchS
 }
 
 async function sendBack(tx: Tx, batch: string, tasks: string[] | null): Promise<BatchStatus> {
-  const { policy } = await mustRow<{ policy: Partial<LabelPolicy> }>(
-    tx,
-    sql`select policy from label_batch where id = ${batch}`,
-  );
-  const reopened = await reopenTasks(tx, { id: batch, policy: policyOf(policy) }, { tasks, to: null });
+  const { policy } = await batchRules(tx, batch);
+  const reopened = await reopenTasks(tx, { id: batch, policy }, { tasks, to: null });
   if (tasks !== null && reopened !== new Set(tasks).size) {
     throw new Failure('InvalidRequest', 'some tasks are not of this batch', {
       faults: [{ path: 'tasks', message: 'names a task that is not of this batch' }],
@@ -149,11 +145,8 @@ async function sendBack(tx: Tx, batch: string, tasks: string[] | null): Promise<
  * batch only. What a reviewer has said stands.
  */
 async function concludeTogether(tx: Tx, batch: string): Promise<void> {
-  const { kind, policy } = await mustRow<{ kind: LabelKind; policy: Partial<LabelPolicy> }>(
-    tx,
-    sql`select kind, policy from label_batch where id = ${batch}`,
-  );
-  if (!hasClasses(kind) || policyOf(policy).overlap.max < 2) return;
+  const { kind, policy } = await batchRules(tx, batch);
+  if (!hasClasses(kind) || policy.overlap.max < 2) return;
   const found = [...batchConsensus(await batchAnswers(tx, batch))].map(([id, one]) => ({ id, ...one }));
   await rows(
     tx,

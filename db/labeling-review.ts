@@ -6,8 +6,7 @@ import type { Review, ReviewRefusal, ReviewVerdict, TaskStatus } from '../domain
 import { Failure } from '../domain/failures.js';
 import { atomically, json, row, rows, type Tx } from './client.js';
 import { newId } from './id.js';
-import { lockBatch, type LockedBatch, settleBatch, textLength } from './labeling-batch.js';
-import { wake } from './outbox.js';
+import { hasOpenTasks, lockBatch, type LockedBatch, settleAndWake, textLength } from './labeling-batch.js';
 
 export interface ReviewRequest {
   project: string;
@@ -136,8 +135,7 @@ async function afterReviews(tx: Tx, project: string, batch: LockedBatch): Promis
   await rows(
     tx,
     sql`update label_batch set status = 'open', round = round + 1 where id = ${batch.id} and status = 'review'
-      and exists (select 1 from label_task where batch = ${batch.id} and status = 'open' and gold is null)`,
+      and ${hasOpenTasks(batch.id)}`,
   );
-  await settleBatch(tx, batch.id);
-  await wake(tx, { project: project, workflowId: batch.workflowId, name: 'annotationsArrived' });
+  await settleAndWake(tx, project, batch);
 }

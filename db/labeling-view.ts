@@ -6,6 +6,7 @@ import type { LabelKind } from '../domain/label-kind.js';
 import { type LabelPolicy, needsReview, policyOf } from '../domain/label-policy.js';
 import type { BatchCounts, BatchStatus } from '../domain/labeling.js';
 import { iso, mustRow, row, rows, type Tx } from './client.js';
+import { batchRules } from './labeling-batch.js';
 import { readCursor, toPage, type Page, type PageRequest } from './page.js';
 
 export interface BatchView {
@@ -115,15 +116,11 @@ export async function countsOf(tx: Tx, batch: string): Promise<BatchCounts & { o
 
 /** Labels that a reviewer must look at before the batch is accepted: a share of them, those in doubt, and disputes. */
 export async function unreviewedTasks(tx: Tx, batch: string): Promise<number> {
-  const { policy } = await mustRow<{ policy: Partial<LabelPolicy> }>(
-    tx,
-    sql`select policy from label_batch where id = ${batch}`,
-  );
-  const rule = policyOf(policy);
+  const { policy } = await batchRules(tx, batch);
   const open = await rows<{ id: string; confidence: number | null; disputed: boolean }>(
     tx,
     sql`select id, confidence, review is not null as disputed from label_task
       where batch = ${batch} and status = 'labelled' and gold is null and (review is null or review = 'dispute')`,
   );
-  return open.filter(({ id, confidence, disputed }) => disputed || needsReview(rule, id, confidence)).length;
+  return open.filter(({ id, confidence, disputed }) => disputed || needsReview(policy, id, confidence)).length;
 }

@@ -16,16 +16,9 @@ export { leaseTasks, type LeasedTask, type LeaseRequest } from './labeling-lease
 export { listTasks, taskFilters, type TaskFilter, type TaskView } from './labeling-tasks.js';
 export { reviewTasks, type ReviewRequest, type ReviewResult } from './labeling-review.js';
 export { labelerOf, saveLabeler, batchLabelers, type BatchLabeler, type Labeler } from './labeler.js';
-export {
-  batchState,
-  batchView,
-  listBatches,
-  unreviewedTasks,
-  type BatchState,
-  type BatchView,
-} from './labeling-view.js';
+export { batchState, batchView, listBatches, type BatchState, type BatchView } from './labeling-view.js';
 export { takenBatch, takenTasks, unsizedTask } from './labeling-export.js';
-export { decideBatch, type BatchOutcome, type DecideBatch } from './labeling-decision.js';
+export { decideBatch, requireComplete, type BatchOutcome, type DecideBatch } from './labeling-decision.js';
 export {
   openBatch,
   openOwnBatch,

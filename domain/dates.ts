@@ -1,5 +1,6 @@
 // ISO 8601 dates and times as the product reads them: without a zone they are UTC, and impossible ones are none.
 // adapters/cells.ts says the same in SQL; a property test holds the two together.
+import { dayMs } from './duration.js';
 import type { DatePart } from './model.js';
 
 /** Understood alike by JavaScript and by RE2 (DuckDB). `2026-01-31`, `2026-01-31T10:00`, `2026-01-31 10:00:00.5+09:00`. */
@@ -8,7 +9,6 @@ export const datePattern =
 
 const parts =
   /^(\d{4})-(\d{2})-(\d{2})(?:[T ]([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d)(?:\.(\d{1,9}))?)?(Z|[+-](?:0\d|1[0-4])(?::?[0-5]\d)?)?)?$/;
-const dayMs = 86_400_000;
 
 function offsetMinutes(zone: string | undefined): number {
   if (zone === undefined || zone === 'Z') return 0;

@@ -6,6 +6,7 @@ import { readChecks, type ReadCheck } from './document-checks.js';
 import { labeling, type ReadLabeling } from './document-labeling.js';
 import { features, noFeatures, type WrittenFeatures } from './document-features.js';
 import { readProgram } from './document-program.js';
+import { dayMs, longestWait } from './duration.js';
 import type { FieldFault } from './failures.js';
 import * as f from './fields.js';
 import { trainerTypes, type TrainerType } from './model.js';
@@ -22,8 +23,6 @@ export type ReadDocument = Omit<PipelineDocument, 'labeling' | 'features' | 'gat
   labeling: ReadLabeling | null;
 };
 
-const dayMs = 86_400_000;
-const longestWait = { minMs: 1, maxMs: 366 * dayMs, allowed: 'a duration up to 366 days, such as "3 days" or "90 s"' };
 const nameWords = 'a name of a-z, 0-9, _ and -, starting with a letter or digit, at most 63 long';
 const name = f.text(nameWords, /^[a-z0-9][a-z0-9_-]{0,62}$/);
 const column = f.text('the name of a column', undefined, 256);

@@ -1,4 +1,5 @@
 // The document's `labeling`: who is asked, how many of them, and who looks again (docs/pipeline.md).
+import { dayMs, longestWait } from './duration.js';
 import * as f from './fields.js';
 import { defaultPolicy, type LabelPolicy, type Overlap, skipTargets } from './label-policy.js';
 import { strategies, type Strategy } from './labeling.js';
@@ -15,8 +16,6 @@ export interface Labeling {
 /** As read; null: the strategy that fits the task. */
 export type ReadLabeling = Omit<Labeling, 'strategy'> & { strategy: Strategy | null };
 
-const dayMs = 86_400_000;
-const longestWait = { minMs: 1, maxMs: 366 * dayMs, allowed: 'a duration up to 366 days, such as "3 days" or "90 s"' };
 const share = f.number({ min: 0, max: 1 });
 const people = f.number({ min: 1, max: 100, integer: true });
 const tests = f.number({ min: 1, max: 10_000, integer: true });

@@ -25,6 +25,15 @@ const unitsMs: Record<string, number> = {
   weeks: 604_800_000,
 };
 
+export const dayMs = 86_400_000;
+
+/** Bounds of a time that people are waited for, as `f.duration` takes them. */
+export const longestWait = {
+  minMs: 1,
+  maxMs: 366 * dayMs,
+  allowed: 'a duration up to 366 days, such as "3 days" or "90 s"',
+};
+
 /** The units as messages suggest them. */
 export const durationWords = ['seconds', 'minutes', 'hours', 'days', 'weeks'] as const;
 

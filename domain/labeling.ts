@@ -95,8 +95,6 @@ export interface WaitingBatch<A extends { decisionId: string }> {
   status: BatchStatus;
   /** Tasks without an answer, only where it was read under the batch's lock; otherwise its row decides later. */
   openTasks?: number;
-  /** Tasks that a reviewer must still look at, read likewise. */
-  unreviewed?: number;
   /** Of the last decision. */
   answer?: A | null;
 }
@@ -129,7 +127,7 @@ export function decideOnBatch<A extends { decisionId: string }>(
 ): BatchOutcome<A> {
   const fault = malformed(decision);
   if (fault !== null) return { kind: 'refused', failure: 'InvalidRequest', detail: fault };
-  const { batch, round, status, openTasks, unreviewed } = waiting;
+  const { batch, round, status, openTasks } = waiting;
   const { by } = decision;
   const decisionId = decision.decisionId ?? decisionIdOf({ target: batch, round, by, decision: decision.decision });
   if (waiting.answer?.decisionId === decisionId) return { kind: 'same', answer: waiting.answer };
@@ -138,13 +136,6 @@ export function decideOnBatch<A extends { decisionId: string }>(
   }
   if (decision.decision === 'accept' && openTasks !== undefined && openTasks > 0) {
     return { kind: 'refused', failure: 'BatchIncomplete', detail: `${openTasks} tasks of ${batch} have no answer` };
-  }
-  if (decision.decision === 'accept' && unreviewed !== undefined && unreviewed > 0) {
-    return {
-      kind: 'refused',
-      failure: 'ReviewIncomplete',
-      detail: `${unreviewed} tasks of ${batch} wait for a reviewer`,
-    };
   }
   return { kind: 'applied', decision: { ...decision, decisionId }, status: statusAfter(decision, openTasks ?? 0) };
 }

@@ -1,5 +1,6 @@
 // The reducer of a pipeline's loop: what it knows, how each message changes that, and what it does next.
 // All positions are absolute and only grow, so that messages may come twice, late and in any order.
+import { dayMs } from './duration.js';
 import type { PipelineDocument } from './pipeline.js';
 import { formatDuration } from './duration.js';
 
@@ -86,7 +87,6 @@ export type LoopDecision =
   /** `untilMs` null: only a message can change that. */
   | { kind: 'wait'; untilMs: number | null; why: string };
 
-const dayMs = 86_400_000;
 /** So many ended runs are remembered; a message about an older one would have to be late by as many runs. */
 const endedRunsKept = 20;
 
