@@ -52,15 +52,19 @@ export interface ChosenModel {
 
 const chunkRows = 4_096;
 
+export interface PoolAsked {
+  strategy: Strategy;
+  batchSize: number;
+  seed: number;
+  /** Who scores. Default: the champion, or a model of the visible labels. */
+  model?: ChosenModel;
+}
+
 /** Every unlabelled row of the training part, with its probabilities, and vectors where the strategy compares rows. */
-export async function scorePool(
-  deps: PoolDeps,
-  input: StepInput,
-  asked: { strategy: Strategy; batchSize: number; seed: number },
-): Promise<ScoredPool> {
+export async function scorePool(deps: PoolDeps, input: StepInput, asked: PoolAsked): Promise<ScoredPool> {
   const { document } = await runSpecification(deps.db, input.context.run);
   const { task } = document.dataset;
-  const model = task === 'classification' ? await chooseModel(deps, input) : null;
+  const model = asked.model ?? (task === 'classification' ? await chooseModel(deps, input) : null);
   const { split } = input.inputs['split'] as unknown as SplitResult;
   const part = {
     file: await deps.artifacts.localPath(labelledVersion(input).file),

@@ -8,7 +8,6 @@ import {
   judgeAudit,
   mixAudit,
   planAutoLabels,
-  runsToTell,
 } from '../../domain/auto-label.js';
 import { createRandom, drawWithout } from '../../stats/prng.js';
 
@@ -110,17 +109,4 @@ describe('the audit', () => {
     // five standard deviations
     expect(Math.abs(share - 0.5)).toBeLessThan(0.08);
   });
-});
-
-it('a revoked batch is told to every run that saw its labels', () => {
-  const versions = [
-    { id: 'a', parents: [] },
-    { id: 'b', parents: ['a'] },
-    { id: 'c', parents: ['b'] },
-    { id: 'd', parents: ['a'] },
-    { id: 'e', parents: ['c', 'd'] },
-  ];
-  const runs = ['a', 'b', 'c', 'd', 'e'].map((dataset) => ({ run: `run_${dataset}`, dataset }));
-  expect(runsToTell('b', versions, runs)).toEqual(['run_b', 'run_c', 'run_e']);
-  expect(runsToTell('e', versions, runs)).toEqual(['run_e']);
 });

@@ -1,0 +1,28 @@
+// Rows whose label says how good a model is: drawn uniformly, answered by people. And rows that no person labelled.
+import { sql } from 'drizzle-orm';
+import { rows, type Tx } from './client.js';
+
+/**
+ * Keys of a dataset that a run drew uniformly from its pool (the exploration share) and that people labelled. A model
+ * that is to be judged by them must not have learnt from them.
+ */
+export async function checkedKeys(tx: Tx, dataset: string): Promise<string[]> {
+  const found = await rows<{ key: string }>(
+    tx,
+    sql`select distinct t.key collate "C" as key from label_batch b join label_task t on t.batch = b.id
+        join label l on l.dataset = b.dataset and l.key = t.key and l.source = 'human'
+      where b.dataset = ${dataset} and b.run is not null and b.status in ('accepted', 'partial') and t.gold is null
+        and t.reason = 'explore' and t.probability is not null and t.status = 'labelled'
+      order by 1`,
+  );
+  return found.map(({ key }) => key);
+}
+
+/** Keys of a dataset whose label is a model's. */
+export async function keysOfModels(tx: Tx, dataset: string): Promise<string[]> {
+  const found = await rows<{ key: string }>(
+    tx,
+    sql`select key from label where dataset = ${dataset} and source in ('auto', 'pseudo') order by key collate "C"`,
+  );
+  return found.map(({ key }) => key);
+}
