@@ -135,23 +135,3 @@ export function mixAudit<T>(tasks: readonly T[], audit: readonly T[], seed: numb
   const [plain, checked] = [tasks.values(), audit.values()];
   return Array.from({ length: total }, (_, place) => (places.has(place) ? checked : plain).next().value as T);
 }
-
-export interface VersionLineage {
-  id: string;
-  parents: readonly string[];
-}
-
-/** The runs that saw labels which landed in the dataset version `landed`: in it, or in one made from it. */
-export function runsToTell(
-  landed: string,
-  versions: readonly VersionLineage[],
-  runs: readonly { run: string; dataset: string }[],
-): string[] {
-  const children = new Map<string, string[]>();
-  for (const { id, parents } of versions) {
-    for (const parent of parents) children.set(parent, [...(children.get(parent) ?? []), id]);
-  }
-  const touched = new Set([landed]);
-  for (const version of touched) for (const child of children.get(version) ?? []) touched.add(child);
-  return runs.filter(({ dataset }) => touched.has(dataset)).map(({ run }) => run);
-}

@@ -42,7 +42,14 @@ function labelStep({ context, ...results }: Done) {
   const input = { context, node: 'labels', candidate: 0, inputs: results as unknown as Record<string, Json> };
   const training = {
     device: { provider: 'cpu' as const, name: 'cpu', note: '', threads: 1 },
-    ...{ ...world.deps, scorer, onChild: () => undefined, memoryLimitMb: 2000, checkpointEveryMs: 60_000, childEnv: {} },
+    ...{
+      ...world.deps,
+      scorer,
+      onChild: () => undefined,
+      memoryLimitMb: 2000,
+      checkpointEveryMs: 60_000,
+      childEnv: {},
+    },
     scratch: join(world.folder, 'scratch'),
   } as unknown as Parameters<typeof quickModel>[0];
   return { input, deps: { ...training, quickModel: (one: typeof input) => quickModel(training, one) } };
