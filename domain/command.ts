@@ -43,6 +43,8 @@ export interface CommandPart {
   /** Row-major little-endian float32, rows x width; y: class index or value. */
   x: string;
   y: string;
+  /** float32 as `y`: how much each row counts; only where they do not all count the same. */
+  weights?: string;
 }
 
 /** `spec.json` of the program. */

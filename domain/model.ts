@@ -182,6 +182,8 @@ export interface MatrixRef {
   width: number;
   x: Digest;
   y: Digest;
+  /** float32 as `y`: how much each row counts in training; absent: 1 each. */
+  weights?: Digest;
 }
 
 /**
@@ -232,8 +234,8 @@ export interface TrainSpec {
   tokens?: TokenFacts;
   /** Paths of the validation part, of the same width; null where the split has none. */
   validation: { rows: number; x: string; y: string } | null;
-  /** `warm`: training state of a version to begin with; a checkpoint goes before it. */
-  paths: { x: string; y: string; checkpoint: string | null; warm?: string; out: string };
+  /** `weights`: of the rows, where they do not all count the same. `warm`: training state of a version to begin with; a checkpoint goes before it. */
+  paths: { x: string; y: string; weights?: string; checkpoint: string | null; warm?: string; out: string };
   provider: Provider;
   threads: number;
   /** K: optimiser steps in one session.run. */

@@ -94,9 +94,9 @@ async function startOf(spec: TrainSpec): Promise<Start> {
 
 async function train(specPath: string): Promise<void> {
   const spec = JSON.parse(await readFile(specPath, 'utf8')) as TrainSpec;
-  const { x, y, out } = spec.paths;
+  const { x, y, weights, out } = spec.paths;
   const data = {
-    train: await fileRows({ rows: spec.rows, x, y }, spec.width),
+    train: await fileRows({ rows: spec.rows, x, y, weights }, spec.width),
     validation: spec.validation && (await fileRows(spec.validation, spec.width)),
   };
   await mkdir(out, { recursive: true });

@@ -13,6 +13,7 @@ import type { FittedFeatures, MatrixRef } from '../../domain/model.js';
 import type { CommandTrainer } from '../../domain/pipeline.js';
 import type { FeaturizeResult } from '../../domain/steps.js';
 import { programPaths } from '../program.js';
+import { matrixPaths } from './matrix.js';
 
 export interface JobDeps {
   artifacts: Artifacts;
@@ -36,14 +37,17 @@ async function writePart(
   data: JobData,
   { name, matrix, job }: { name: 'train' | 'validation'; matrix: MatrixRef; job: string },
 ): Promise<CommandPart> {
-  const paths = { parquet: `${name}.parquet`, x: `${name}.x.f32`, y: `${name}.y.f32` };
+  const weights = matrix.weights && { weights: `${name}.weights.f32` };
+  const paths = { parquet: `${name}.parquet`, x: `${name}.x.f32`, y: `${name}.y.f32`, ...weights };
   const { file, split, features } = data;
   const { key, label } = data.schema;
   // as in the matrix: labelled, and of a class that the training part has
   const rows = { file, split, part: name, labelled: true, key, label, classes: features.signature.classes };
   await writeTypedRows(deps.duck, rows, join(job, paths.parquet));
-  for (const of of ['x', 'y'] as const) {
-    await copyFile(await deps.artifacts.localPath(matrix[of]), join(job, paths[of]), constants.COPYFILE_FICLONE);
+  const local = await matrixPaths(deps.artifacts, matrix);
+  for (const of of ['x', 'y', 'weights'] as const) {
+    const [from, to] = [local[of], paths[of]];
+    if (from !== undefined && to !== undefined) await copyFile(from, join(job, to), constants.COPYFILE_FICLONE);
   }
   return { rows: matrix.rows, ...paths };
 }

@@ -14,6 +14,7 @@ import { parseTrainerParams } from '../../domain/trainers.js';
 import { oneFileModel } from '../../ml/export/one-file.js';
 import { currentStep, keeping } from '../step.js';
 import { columnFacts } from './columns.js';
+import { matrixPaths } from './matrix.js';
 import { featurize, type FeaturizeDeps } from './featurize.js';
 import type { TrainDeps } from './train.js';
 
@@ -47,7 +48,7 @@ export async function quickModel(deps: TrainDeps & FeaturizeDeps, input: StepInp
   if (!featurized) return null;
   const features = await deps.artifacts.readJson<FittedFeatures>(featurized.features);
   return inScratchFolder(deps.scratch, 'quick', async (folder) => {
-    const { rows, width, x, y } = featurized.train;
+    const { rows, width, x } = featurized.train;
     const { epochs, rounds } = trainer.params;
     const fewer = {
       ...(typeof epochs === 'number' && { epochs: Math.min(mostEpochs, epochs) }),
@@ -60,12 +61,7 @@ export async function quickModel(deps: TrainDeps & FeaturizeDeps, input: StepInp
       outputs: featurized.outputs,
       ...(featurized.tokens && { tokens: featurized.tokens }),
       validation: null,
-      paths: {
-        x: await deps.artifacts.localPath(x),
-        y: await deps.artifacts.localPath(y),
-        checkpoint: null,
-        out: folder,
-      },
+      paths: { ...(await matrixPaths(deps.artifacts, featurized.train)), checkpoint: null, out: folder },
       ...{ provider: 'cpu', threads: 1, stepsPerRun: 64, checkpointEveryMs: deadlineMs },
       inputsDigest: x,
     };

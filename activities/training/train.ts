@@ -24,6 +24,7 @@ import { following } from '../program.js';
 import { type ReuseDeps, reusing, seenBy } from '../reuse.js';
 import { currentStep, keeping, type Step } from '../step.js';
 import { columnFacts } from './columns.js';
+import { matrixPaths } from './matrix.js';
 import { type Curve, lossCurve } from './curve.js';
 import { type Checkpoint, type Found, fromZero, resumePoint } from './resume.js';
 import { championPin, type WarmPin, type WarmStart, warmStart } from './warm.js';
@@ -104,10 +105,6 @@ async function makeSpec(deps: TrainDeps, whole: StepInput): Promise<TrainSpec> {
   if (!trainer || trainer.type === 'command')
     throw new Failure('InvalidPipeline', `there is no trainer number ${input.candidate + 1}`);
   const { train: matrix, validation, outputs, tokens } = input.inputs['featurize'] as unknown as FeaturizeResult;
-  const local = async ({ x, y }: { x: Digest; y: Digest }) => ({
-    x: await deps.artifacts.localPath(x),
-    y: await deps.artifacts.localPath(y),
-  });
   return {
     trainer: trainer.type,
     task: document.dataset.task,
@@ -118,8 +115,8 @@ async function makeSpec(deps: TrainDeps, whole: StepInput): Promise<TrainSpec> {
     width: matrix.width,
     outputs,
     ...(tokens && { tokens }),
-    validation: validation && { rows: validation.rows, ...(await local(validation)) },
-    paths: { ...(await local(matrix)), checkpoint: null, out: '' },
+    validation: validation && { rows: validation.rows, ...(await matrixPaths(deps.artifacts, validation)) },
+    paths: { ...(await matrixPaths(deps.artifacts, matrix)), checkpoint: null, out: '' },
     provider: 'cpu',
     threads: 1,
     stepsPerRun,
@@ -145,6 +142,7 @@ function inputsDigest(spec: TrainSpec, input: StepInput, warm: WarmStart['from']
     ...(tokens && { tokens }),
     x: matrix.x,
     y: matrix.y,
+    ...(matrix.weights && { weights: matrix.weights }),
     ...(warm && { warm: warm.state }),
     validation: validation && { x: validation.x, y: validation.y },
     // one provider computes other bits on another kind of machine

@@ -10,6 +10,7 @@ import { text } from './text.js';
 import type { Needs } from './needs.js';
 import { firstColumns, seenBy } from './tokens.js';
 import type { FitHooks, FitResult, Rows, Start, TrainData, Trainer } from './trainer.js';
+import { countedRows } from './weights.js';
 
 export const trainers: Record<TrainerType, Trainer> = { linear, mlp, trees, text, cnn };
 
@@ -41,9 +42,11 @@ export async function fit(
   checkData(spec, data);
   const { started = () => undefined, after = () => Promise.resolve(true) } = hooks;
   const trainer = trainers[spec.trainer];
-  const seen = seenSpec(spec);
+  const train = countedRows(data.train);
+  if (train.rows < 1) throw new Failure('NoLabels', 'no row to train on has a weight');
+  const seen = { ...seenSpec(spec), rows: train.rows };
   const part = (rows: Rows) => firstColumns(rows, seen.width);
-  const parts = { train: part(data.train), validation: data.validation && part(data.validation) };
+  const parts = { train: part(train), validation: data.validation && part(data.validation) };
   const result = await trainer.fit(seen, parts, start, { started, after });
   if (!result.finished) return result;
   return { ...result, snapshot: await calibrated(trainer, seen, parts.validation, result.snapshot) };

@@ -19,7 +19,7 @@ export function firstColumns(rows: Rows, width: number): Rows {
   if (rows.width === width) return rows;
   let whole = new Float32Array(0);
   return {
-    ...{ rows: rows.rows, width, y: rows.y },
+    ...{ rows: rows.rows, width, y: rows.y, ...(rows.weights && { weights: rows.weights }) },
     async read(from, count, into) {
       if (whole.length < count * rows.width) whole = new Float32Array(count * rows.width);
       await rows.read(from, count, whole);

@@ -24,6 +24,8 @@ export interface Rows {
   width: number;
   /** Class index, or value. */
   y: Float32Array;
+  /** How much each row counts: 0 not at all, 2 as much as two equal rows. Absent: 1 each. */
+  weights?: Float32Array;
   /** Rows `from` to `from + count` (exclusive) into the front of `into`. Throws ArtifactCorrupt where they are not there. */
   read(from: number, count: number, into: Float32Array): Promise<void>;
 }

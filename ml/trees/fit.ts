@@ -21,12 +21,14 @@ import { growRules } from './params.js';
 import { drawFeatures, drawRows } from './sampling.js';
 import type { Column } from './tree.js';
 import { addTree } from './tree.js';
+import { weighted } from './weighted.js';
 
 /** One part of the data with the scores that the trees so far give it. */
 interface Part {
   matrix: BinnedMatrix;
   y: Float32Array;
   scores: Float32Array;
+  weights: Float32Array | null;
 }
 
 /** Throws FeaturesUnfit where a target is no number, or no class. */
@@ -52,7 +54,7 @@ interface Plan {
 /** The state before the first round of this call. */
 async function beginning({ spec, params, columns }: Plan, train: Rows, start: Start): Promise<TreesState> {
   const given = start.resume ?? start.warm;
-  const first = beginningOf(spec.task, spec.outputs, train.y);
+  const first = beginningOf(spec.task, spec.outputs, train);
   if (given === undefined) {
     const bins = await fitBins(train, { bins: params.bins, categorical: columns.categorical, seed: spec.seed });
     return { ...first, bins, trees: [], round: 0, best: null, loss: 0, warmTrees: 0, finished: false };
@@ -70,7 +72,7 @@ async function beginning({ spec, params, columns }: Plan, train: Rows, start: St
 async function partOf(rows: Rows, { bins, trees, base }: TreesState, options: BinRowsOptions): Promise<Part> {
   const matrix = await binRows(rows, bins, options);
   const scores = new Float32Array(rows.rows * base.length);
-  const part = { matrix, y: rows.y, scores };
+  const part = { matrix, y: rows.y, scores, weights: rows.weights ?? null };
   trees.forEach((tree, index) => addTree(matrix, bins, tree, columnOf(part, base.length, index)));
   return part;
 }
@@ -155,11 +157,12 @@ function isOver(state: TreesState, params: TreesParams): boolean {
 
 async function learn(plan: Plan, state: TreesState, parts: Parts, hooks: FitHooks): Promise<FitResult> {
   const { params } = plan;
-  const { y, scores } = parts.train;
-  const objective = objectiveOf(plan.spec.task, state);
-  const { flat } = objective;
+  const { y, scores, weights } = parts.train;
+  const plain = objectiveOf(plan.spec.task, state);
+  const objective = weights ? weighted(plain, weights) : plain;
+  const { flat, unit } = objective;
   const { arena } = parts;
-  const gradients = { g: arena.floats(y.length), h: arena.floats(flat ? 1 : y.length).fill(1), flat };
+  const gradients = { g: arena.floats(y.length), h: arena.floats(flat ? 1 : y.length).fill(1), unit };
   const round = rounds(plan, state, parts, gradients);
   let validation = judge(state, objective, parts.validation);
   const progress = (): Progress => {

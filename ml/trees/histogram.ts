@@ -39,9 +39,10 @@ export type Histogram = Float64Array;
 /** Gradient and hessian of every row. */
 export interface Gradients {
   g: Float32Array;
-  /** In units of `hessianUnit`; where they are all 1, that one number. */
+  /** In whole units; where they are all 1, that one number. */
   h: Float32Array;
-  flat: boolean;
+  /** `hessianUnit`, 1 where they are all 1, and larger where rows of large weights would pass the bound on units. */
+  unit: number;
 }
 
 /** Moves the packed sums into the histogram and clears them. */
@@ -97,9 +98,8 @@ export function histogramBuilder(matrix: BinnedMatrix, bins: Bins, arena: Arena)
   const space = workspace(slots, matrix.blockRows);
   const packed = arena.doubles(space.packed);
   const pairs = arena.doubles(space.pairs);
-  const build: HistogramBuilder['build'] = ({ order, from, to }, { g, h, flat }, used, into) => {
+  const build: HistogramBuilder['build'] = ({ order, from, to }, { g, h, unit }, used, into) => {
     into.fill(0);
-    const unit = flat ? 1 : hessianUnit;
     const groups = groupsOf(slots, used);
     let packedRows = 0;
     for (let at = from; at < to;) {

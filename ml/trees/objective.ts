@@ -1,6 +1,8 @@
 // What is minimised: the mean loss at the scores of all rows, and its first and second derivatives by one output.
 // A score is base + the sum of the trees; base is the log odds, the log shares of the classes, or 0 of a standardised target.
 import type { Task } from '../../domain/dataset.js';
+import { targetMoments, weightOfClasses } from '../trainers/weights.js';
+import type { Rows } from '../trainers/trainer.js';
 import type { Gradients } from './histogram.js';
 import { hessianUnit } from './histogram.js';
 
@@ -25,7 +27,11 @@ export interface Objective {
   readonly outputs: number;
   /** The second derivative is 1 everywhere. */
   readonly flat: boolean;
+  /** What the second derivatives are counted in. */
+  readonly unit: number;
   loss(y: Float32Array, scores: Scores): number;
+  /** Of one row. */
+  lossOf(y: Float32Array, scores: Scores, row: number): number;
   /**
    * The loss, and the derivatives of a round of trees: `next` writes those by one output. It takes the scores of other
    * outputs as they were, so trees of one round do not see each other.
@@ -77,8 +83,12 @@ function logisticBegin(
 /** Two classes: one score, the log odds of the second. */
 function logistic(base: number): Objective {
   return {
-    ...{ outputs: 1, flat: false },
+    ...{ outputs: 1, flat: false, unit: hessianUnit },
     loss: (y, scores) => logisticLoss(y, scores, base),
+    lossOf: (y, scores, row) => {
+      const chance = 1 / (1 + Math.exp((1 - 2 * y[row]!) * (scores[row]! + base)));
+      return -Math.log(Math.max(leastChance, chance));
+    },
     begin: (y, scores, { g, h }) => ({ loss: logisticBegin(y, scores, base, { g, h }), next: () => undefined }),
   };
 }
@@ -95,19 +105,22 @@ function softmax(base: Float32Array): Objective {
     for (let k = 0; k < outputs; k++) sum += Math.exp(scores[at + k]! + base[k]! - most);
     return most + Math.log(sum);
   };
+  const lossAt = (y: Float32Array, scores: Scores, row: number, total: number): number =>
+    Math.min(total - scores[row * outputs + y[row]!]! - base[y[row]!]!, -Math.log(leastChance));
   const each = (y: Float32Array, scores: Scores, totals: Float32Array | null): number => {
     let sum = 0;
     for (let row = 0; row < y.length; row++) {
       const total = logTotal(scores, row * outputs);
-      sum += Math.min(total - scores[row * outputs + y[row]!]! - base[y[row]!]!, -Math.log(leastChance));
+      sum += lossAt(y, scores, row, total);
       if (totals !== null) totals[row] = total;
     }
     return sum / y.length;
   };
   let totals = new Float32Array(0);
   return {
-    ...{ outputs, flat: false },
+    ...{ outputs, flat: false, unit: hessianUnit },
     loss: (y, scores) => each(y, scores, null),
+    lossOf: (y, scores, row) => lossAt(y, scores, row, logTotal(scores, row * outputs)),
     begin(y, scores, { g, h }) {
       if (totals.length !== y.length) totals = new Float32Array(y.length);
       const loss = each(y, scores, totals);
@@ -136,8 +149,9 @@ function squares({ mean, scale }: Target): Objective {
     return sum / y.length;
   };
   return {
-    ...{ outputs: 1, flat: true },
+    ...{ outputs: 1, flat: true, unit: 1 },
     loss: (y, scores) => each(y, scores, null),
+    lossOf: (y, scores, row) => (scores[row]! - (y[row]! - mean) / scale) ** 2,
     begin: (y, scores, { g }) => ({ loss: each(y, scores, g), next: () => undefined }),
   };
 }
@@ -147,23 +161,12 @@ export function outputsOf(task: Task, classes: number): number {
   return task === 'regression' || classes === 2 ? 1 : classes;
 }
 
-/** Mean and standard deviation (n) in float64, in row order; a constant target keeps scale 1. */
-function targetOf(y: Float32Array): Target {
-  let [sum, squared] = [0, 0];
-  for (const value of y) sum += value;
-  const mean = Math.fround(sum / y.length);
-  for (const value of y) squared += (value - mean) ** 2;
-  const scale = Math.fround(Math.sqrt(squared / y.length));
-  return { mean, scale: scale > 0 && Number.isFinite(scale) ? scale : 1 };
-}
-
-/** Base rates of the training rows. A class without rows counts as half a row. */
-export function beginningOf(task: Task, classes: number, y: Float32Array): Beginning {
-  if (task === 'regression') return { target: targetOf(y), base: new Float32Array(1) };
-  const counts = new Float64Array(classes);
-  for (const value of y) counts[value]! += 1;
-  const logs = counts.map((count) => Math.log(Math.max(0.5, count)));
-  const base = classes === 2 ? [logs[1]! - logs[0]!] : logs.map((log) => log - Math.log(y.length));
+/** Base rates of the training rows, each by its weight. A class without rows counts as half a row. */
+export function beginningOf(task: Task, classes: number, { y, weights }: Pick<Rows, 'y' | 'weights'>): Beginning {
+  if (task === 'regression') return { target: targetMoments(y, weights), base: new Float32Array(1) };
+  const { each, total } = weightOfClasses(y, classes, weights);
+  const logs = each.map((weight) => Math.log(Math.max(0.5, weight)));
+  const base = classes === 2 ? [logs[1]! - logs[0]!] : logs.map((log) => log - Math.log(total));
   return { target: { mean: 0, scale: 1 }, base: Float32Array.from(base) };
 }
 

@@ -16,7 +16,7 @@ import { oneFileModel } from '../../ml/export/one-file.js';
 import { Graph, modelBytes } from '../../ml/onnx/graph.js';
 import { encodeCheckpoint } from '../../ml/trainers/checkpoint.js';
 import { fittedFeatures } from '../ml/fitted.js';
-import { learnt, toyData, trainSpec } from '../ml/spec.js';
+import { learnt, type Toy, toyData, trainSpec } from '../ml/spec.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'perennial-child-'));
 const scorers: Scorer[] = [];
@@ -40,7 +40,10 @@ describe('trainer', slow, () => {
   const params = { epochs: 300, batch: 32 };
   let next = 0;
 
-  function prepare(given: Partial<TrainSpec> = {}, { x, y } = data): { spec: TrainSpec; file: string; out: string } {
+  function prepare(
+    given: Partial<TrainSpec> = {},
+    { x, y, weights }: Toy = data,
+  ): { spec: TrainSpec; file: string; out: string } {
     const out = mkdtempSync(join(folder, `run-${next++}-`));
     const spec = trainSpec({
       rows: 2000,
@@ -54,6 +57,7 @@ describe('trainer', slow, () => {
     spec.paths = { checkpoint: null, ...given.paths, x: join(out, 'x.f32'), y: join(out, 'y.f32'), out };
     writeFileSync(spec.paths.x, new Uint8Array(x.buffer));
     writeFileSync(spec.paths.y, new Uint8Array(y.buffer));
+    if (weights) writeFileSync((spec.paths.weights = join(out, 'weights.f32')), new Uint8Array(weights.buffer));
     const file = join(out, 'spec.json');
     writeFileSync(file, JSON.stringify(spec));
     return { spec, file, out };
@@ -109,6 +113,14 @@ describe('trainer', slow, () => {
     expect(steps).toEqual([...steps].sort((a, b) => a - b));
     expect(states).toEqual([true, false]);
     expect(alive(run.pid)).toBe(false);
+  });
+
+  test('rows that count less count less in the child', async () => {
+    const weighed = { ...data, weights: data.y.map((_, row) => (row % 2 === 0 ? 0.3 : 1)) };
+    const { spec, file } = prepare({ params: { epochs: 1 } }, weighed);
+    const { path } = await runTrainer(file, on(), options).done;
+    expect(readFileSync(path)).toEqual(Buffer.from(await learnt(spec, weighed)));
+    expect(readFileSync(path)).not.toEqual(Buffer.from(await learnt(spec, data)));
   });
 
   test('killed after a checkpoint and resumed from it: the same bytes as undisturbed', async () => {

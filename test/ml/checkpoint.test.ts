@@ -54,6 +54,10 @@ test('rows from files are rows from memory; files of another size are ArtifactCo
   ]) {
     await expect(fileRows(wrong, 3)).rejects.toMatchObject({ failure: 'ArtifactCorrupt' });
   }
+  const weights = join(folder, 'weights.f32');
+  writeFileSync(weights, new Uint8Array(y.map((value) => value / 2).buffer));
+  expect((await fileRows({ ...part, weights }, 3)).weights).toEqual(y.map((value) => value / 2));
+  await expect(fileRows({ ...part, weights: part.x }, 3)).rejects.toMatchObject({ failure: 'ArtifactCorrupt' });
   const rows = await fileRows(part, 3);
   writeFileSync(part.x, new Uint8Array(x.buffer, 0, 24));
   await expect(rows.read(0, 7, new Float32Array(21))).rejects.toMatchObject({ failure: 'ArtifactCorrupt' });

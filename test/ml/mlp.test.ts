@@ -162,7 +162,17 @@ test('an epoch by shards takes every row once, in another order each time', asyn
   const plan = planOf({ rows: many, width: wide }, { epochs: 2, batch });
   expect(plan.shardRows).toBe(2_000);
   const targets = Float32Array.from({ length: many }, (_, row) => -row);
-  const shards = createShards(memoryRows(x, targets, wide), targets, plan, 5);
+  const shards = createShards(
+    memoryRows(
+      x,
+      targets,
+      wide,
+      targets.map((target) => -target / 2),
+    ),
+    targets,
+    plan,
+    5,
+  );
   const orders = [0, 1].map(() => [] as number[]);
   for (let step = 0; step < plan.totalSteps; step++) {
     const { X, Y } = await shards.load(step);
@@ -170,6 +180,7 @@ test('an epoch by shards takes every row once, in another order each time', asyn
     for (const row of shards.rowsOf(step)) {
       const value = (X.data as Float32Array)[row * wide]!;
       expect((Y.data as Float32Array)[row] === -value && shards.y[row] === -value).toBe(true);
+      expect(shards.weights![row]).toBe(Math.fround(value / 2));
       orders[Math.floor(step / plan.stepsPerEpoch)]!.push(value);
     }
   }

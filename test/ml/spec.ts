@@ -11,6 +11,7 @@ import { numbers } from './support.js';
 export interface Toy {
   x: Float32Array;
   y: Float32Array;
+  weights?: Float32Array;
 }
 
 export function trainSpec(given: Partial<TrainSpec> & Pick<TrainSpec, 'rows' | 'width' | 'outputs'>): TrainSpec {
@@ -55,7 +56,7 @@ export function learn(
   data: Toy,
   { resume, warm, validation, ...hooks }: Partial<FitHooks> & Start & { validation?: Toy } = {},
 ): Promise<FitResult> {
-  const rowsOf = ({ x, y }: Toy) => memoryRows(x, y, spec.width);
+  const rowsOf = ({ x, y, weights }: Toy) => memoryRows(x, y, spec.width, weights);
   const parts = { train: rowsOf(data), validation: validation ? rowsOf(validation) : null };
   return fit(spec, parts, { ...(resume && { resume }), ...(warm && { warm }) }, hooks);
 }

@@ -39,7 +39,7 @@ async function leafOf(order: number[], given: Float32Array | null) {
   const histogram = new Float64Array(builder.slots.total * 3);
   builder.build(
     { order: Int32Array.from(order), from: 0, to: order.length },
-    { g, h, flat },
+    { g, h, unit: flat ? 1 : hessianUnit },
     Uint8Array.of(1),
     histogram,
   );
@@ -81,7 +81,7 @@ test('sums over more rows than are packed at once are whole', async () => {
   const h = new Float32Array(rows).fill(2 ** 21 - 1);
   builder.build(
     { order, from: 0, to: rows },
-    { g: new Float32Array(rows).fill(0.5), h, flat: false },
+    { g: new Float32Array(rows).fill(0.5), h, unit: hessianUnit },
     Uint8Array.of(1),
     histogram,
   );

@@ -1,6 +1,7 @@
 // How many steps a training has, and what a run of the step graph takes for some of them: functions of the step number.
 import { Tensor } from 'onnxruntime-node';
 import type { TrainerParams } from '../../../domain/trainers.js';
+import { weightOfClasses } from '../weights.js';
 import type { Dropout } from './model.js';
 import { drawMask, randomSource } from './random.js';
 import { scalarNames, scalarsOf } from './schedule.js';
@@ -33,12 +34,19 @@ export function planOf({ rows, width }: { rows: number; width: number }, params:
   return { rows, batch, epochs, ...steps, shardRows: shardRows(rows, width, batch) };
 }
 
-/** Rows of a class count by this; null where all count the same. balanced: rows / (classes · rows of the class). */
-export function classWeights(params: TrainerParams, y: Float32Array, classes: number): Float32Array | null {
+/**
+ * Rows of a class count by this; null where all count the same. balanced: rows / (classes · rows of the class), where a
+ * row counts by its weight.
+ */
+export function classWeights(
+  params: TrainerParams,
+  y: Float32Array,
+  classes: number,
+  weights?: Float32Array,
+): Float32Array | null {
   if (params['classWeight'] !== 'balanced' || classes < 2) return null;
-  const counts = new Float64Array(classes);
-  for (const label of y) counts[label]! += 1;
-  return Float32Array.from(counts, (count) => (count === 0 ? 0 : y.length / (classes * count)));
+  const { each, total } = weightOfClasses(y, classes, weights);
+  return Float32Array.from(each, (weight) => (weight === 0 ? 0 : total / (classes * weight)));
 }
 
 /** All that the inputs of a step depend on besides its number. */
@@ -46,7 +54,7 @@ export interface BatchSource {
   plan: Plan;
   params: TrainerParams;
   seed: number;
-  shards: Pick<Shards, 'rowsOf' | 'y'>;
+  shards: Pick<Shards, 'rowsOf' | 'y' | 'weights'>;
   classWeights: Float32Array | null;
   dropouts: readonly Dropout[];
 }
@@ -63,6 +71,13 @@ function masks(source: BatchSource, layer: number, from: number, count: number):
   return all;
 }
 
+/** How much the rows of a step count in its mean: by their weight and by that of their class. */
+function fillWeights({ shards, classWeights: ofClass }: BatchSource, rows: Int32Array, into: Float32Array): void {
+  const { y, weights } = shards;
+  if (ofClass === null && weights === null) into.fill(1);
+  else rows.forEach((row, i) => (into[i] = (ofClass?.[y[row]!] ?? 1) * (weights?.[row] ?? 1)));
+}
+
 /** The scanned inputs of step.ts for the steps [from, from + count), which lie in the shard that was loaded. */
 export function stepInputs(source: BatchSource, from: number, count: number): Record<string, Tensor> {
   const { plan, params, shards } = source;
@@ -71,9 +86,7 @@ export function stepInputs(source: BatchSource, from: number, count: number): Re
   for (let k = 0; k < count; k++) {
     const rows = shards.rowsOf(from + k);
     idx.set(rows, k * plan.batch);
-    const weights = w.subarray(k * plan.batch, k * plan.batch + rows.length);
-    if (source.classWeights === null) weights.fill(1);
-    else rows.forEach((row, i) => (weights[i] = source.classWeights![shards.y[row]!]!));
+    fillWeights(source, rows, w.subarray(k * plan.batch, k * plan.batch + rows.length));
     const now = scalarsOf(params, from + k, plan.totalSteps);
     for (const name of scalarNames(params)) scalars[name][k] = now[name];
   }

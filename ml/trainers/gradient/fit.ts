@@ -5,8 +5,9 @@ import { Tensor } from 'onnxruntime-node';
 import { Failure } from '../../../domain/failures.js';
 import type { Snapshot, TrainSpec } from '../../../domain/model.js';
 import { createTrainingSession } from '../../provider.js';
-import type { FitHooks, FitResult, Start, TrainData } from '../trainer.js';
+import type { FitHooks, FitResult, Rows, Start, TrainData } from '../trainer.js';
 import { shapeOf } from '../trainer.js';
+import { targetMoments } from '../weights.js';
 import type { BatchSource, Plan } from './batches.js';
 import { classWeights, planOf, stepInputs } from './batches.js';
 import type { GradientModel } from './model.js';
@@ -17,30 +18,20 @@ import { learntParameters, progressOf, snapshotOf, stateOf } from './state.js';
 import { momentNames, trainStepModel } from './step.js';
 import { createValidation, noteValidation, type Validation } from './validation.js';
 
-/** Mean and standard deviation (n) in float64, in row order; a constant target keeps scale 1. */
-function targetStatistics(spec: TrainSpec, y: Float32Array): FitState['target'] {
-  if (spec.task === 'classification') return { mean: 0, scale: 1 };
-  let sum = 0;
-  for (const value of y) sum += value;
-  const mean = Math.fround(sum / y.length);
-  let squares = 0;
-  for (const value of y) squares += (value - mean) ** 2;
-  const scale = Math.fround(Math.sqrt(squares / y.length));
-  return { mean, scale: scale > 0 ? scale : 1 };
-}
-
-function initialState(model: GradientModel, spec: TrainSpec, y: Float32Array, warm?: Snapshot): FitState {
+function initialState(model: GradientModel, spec: TrainSpec, train: Rows, warm?: Snapshot): FitState {
   const learnt = warm && stateOf(warm);
   // what was learnt is meant in the target's old unit
-  const target = learnt ? learnt.target : targetStatistics(spec, y);
+  const own = (): FitState['target'] =>
+    spec.task === 'classification' ? { mean: 0, scale: 1 } : targetMoments(train.y, train.weights);
+  const target = learnt ? learnt.target : own();
   const p = learnt ? learntParameters(learnt).slice() : model.initial(shapeOf(spec), spec.seed);
   const [m, v] = [new Float32Array(p.length), new Float32Array(momentNames(spec.params).length > 1 ? p.length : 0)];
   const losses = { lossSum: 0, lossRows: 0, epochLoss: null, validation: null, best: null, stopped: false };
   return { step: 0, ...losses, p, m, v, target };
 }
 
-function firstState(model: GradientModel, spec: TrainSpec, y: Float32Array, { resume, warm }: Start): FitState {
-  const state = resume ? stateOf(resume) : initialState(model, spec, y, warm);
+function firstState(model: GradientModel, spec: TrainSpec, train: Rows, { resume, warm }: Start): FitState {
+  const state = resume ? stateOf(resume) : initialState(model, spec, train, warm);
   const expected = parameterCount(model.layout(shapeOf(spec)));
   if (state.p.length === expected) return state;
   throw new Failure('CheckpointMismatch', `parameters is ${state.p.length}, expected ${expected}`);
@@ -107,7 +98,7 @@ async function prepare(model: GradientModel, spec: TrainSpec, data: TrainData, s
   const source = {
     ...{ plan, params: spec.params, seed: spec.seed },
     shards: createShards(train, targetsOf(train.y, state.target, spec), plan, spec.seed),
-    classWeights: classWeights(spec.params, train.y, spec.outputs),
+    classWeights: classWeights(spec.params, train.y, spec.outputs, train.weights),
     dropouts: model.dropouts?.(shape) ?? [],
   };
   const session = await createTrainingSession(trainStepModel(model, shape, plan.batch), spec);
@@ -123,7 +114,7 @@ export async function fitGradient(
   data: TrainData,
   { start, hooks }: { start: Start; hooks: FitHooks },
 ): Promise<FitResult> {
-  const state = firstState(model, spec, data.train.y, start);
+  const state = firstState(model, spec, data.train, start);
   const training = await prepare(model, spec, data, state);
   const { plan } = training.source;
   const finished = (): boolean => state.stopped || state.step >= plan.totalSteps;

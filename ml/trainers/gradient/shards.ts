@@ -25,6 +25,8 @@ export interface Shards {
   /** Row numbers in the buffer, and y there, for a step of the shard that was loaded. */
   rowsOf(step: number): Int32Array;
   y: Float32Array;
+  /** In the buffer as well; null where all rows count the same. */
+  weights: Float32Array | null;
 }
 
 /** Pieces of the file, in the order of a shard: `count` rows from row `from`. */
@@ -56,6 +58,7 @@ function whole(train: Rows, targets: Float32Array, plan: Plan, seed: number): Sh
   let cached: { epoch: number; order: Int32Array } = { epoch: -1, order: new Int32Array(0) };
   return {
     y: targets,
+    weights: train.weights ?? null,
     until: () => plan.totalSteps,
     load: async () => {
       if (tensors !== null) return tensors;
@@ -79,6 +82,7 @@ export function createShards(train: Rows, targets: Float32Array, plan: Plan, see
   const stepsPerShard = plan.shardRows / plan.batch;
   const shardsPerEpoch = Math.ceil(plan.rows / plan.shardRows);
   const [x, y] = [new Float32Array(plan.shardRows * width), new Float32Array(plan.shardRows)];
+  const weights = train.weights ? new Float32Array(plan.shardRows) : null;
   const place = (step: number) => {
     const epoch = Math.floor(step / plan.stepsPerEpoch);
     const inEpoch = step % plan.stepsPerEpoch;
@@ -94,12 +98,13 @@ export function createShards(train: Rows, targets: Float32Array, plan: Plan, see
     for (const piece of pieces(plan, width, blocks, from, Math.min(plan.rows, from + plan.shardRows))) {
       await train.read(piece.from, piece.count, x.subarray(at * width, (at + piece.count) * width));
       y.set(targets.subarray(piece.from, piece.from + piece.count), at);
+      weights?.set(train.weights!.subarray(piece.from, piece.from + piece.count), at);
       at += piece.count;
     }
     return at;
   };
   return {
-    y,
+    ...{ y, weights },
     until: (step) => {
       const { epoch, shard } = place(step);
       return epoch * plan.stepsPerEpoch + Math.min(plan.stepsPerEpoch, (shard + 1) * stepsPerShard);
