@@ -5,6 +5,7 @@ import {
   batchAsked,
   batchLabelers,
   batchView,
+  listReviewed,
   listTasks,
   reviewTasks,
   taskFilters,
@@ -23,7 +24,16 @@ import { roleAllows, type Role } from './deps.js';
 import { endpoint, type Endpoint } from './endpoint.js';
 import { actorOf, auditBehalf } from './identity.js';
 import { once } from './once.js';
-import { actorFields, idSchema, listSchema, momentSchema, pageFields, pageOf, reasonSchema } from './schemas.js';
+import {
+  actorFields,
+  idSchema,
+  listSchema,
+  momentSchema,
+  pageFields,
+  pageOf,
+  personSchema,
+  reasonSchema,
+} from './schemas.js';
 
 const batchParam = { id: idSchema('bat') };
 const tag = 'label-batches';
@@ -50,6 +60,13 @@ const answerSchema = z.looseObject({
   comment: z.string().nullable(),
   at: momentSchema,
 });
+const givenReviewSchema = z.looseObject({
+  reviewer: z.string(),
+  verdict: z.enum(reviewVerdicts),
+  label: z.string().nullable(),
+  comment: z.string().nullable(),
+  at: momentSchema,
+});
 const taskSchema = z
   .looseObject({
     taskId: z.string(),
@@ -63,9 +80,22 @@ const taskSchema = z
     reviewer: z.string().nullable(),
     needsReview: z.boolean(),
     answers: z.array(answerSchema),
-    reviews: z.array(z.looseObject({ reviewer: z.string(), verdict: z.enum(reviewVerdicts), at: momentSchema })),
+    reviews: z.array(givenReviewSchema),
   })
   .openapi('LabelTask');
+const reviewedAnswerSchema = z
+  .looseObject({
+    taskId: z.string(),
+    key: z.string(),
+    item: z.unknown(),
+    fence: z.int(),
+    own: z.string().nullable().openapi({ description: 'Null: skipped' }),
+    label: z.string().nullable().openapi({ description: 'The label now; null: open again' }),
+    review: z.enum(reviewVerdicts).nullable(),
+    reviews: z.array(givenReviewSchema),
+    disputable: z.boolean().openapi({ description: 'A reviewer has mended it: dispute is taken' }),
+  })
+  .openapi('ReviewedAnswer');
 const reviewSchema = z
   .looseObject({
     taskId: z.string().max(64),
@@ -192,6 +222,29 @@ export function labelTaskEndpoints(): Endpoint[] {
           await auditBehalf(tx, project, actor, 'labels.reviewed', params.id);
           return { status: 200, body: outcome };
         });
+      },
+    ),
+    endpoint(
+      {
+        method: 'get',
+        path: '/api/v1/label-batches/{id}/reviewed',
+        tag,
+        summary: 'One’s own answers that a reviewer looked at',
+        role: 'labeler',
+        params: batchParam,
+        query: { labeler: personSchema.optional(), ...pageFields },
+        answers: {
+          200: {
+            description: 'A page of answers, in the order of the batch',
+            schema: listSchema(reviewedAnswerSchema),
+          },
+        },
+        problems: ['NotYou'],
+      },
+      async ({ identity, params, query }, deps) => {
+        const { by: labeler } = actorOf(identity, { name: query.labeler }, 'labeler');
+        const request = { project: identity.project, batch: params.id, labeler, page: pageOf(query) };
+        return { status: 200, body: await listReviewed(deps.db, request) };
       },
     ),
     endpoint(

@@ -44,6 +44,10 @@ const taskSchema = z.looseObject({
   expiresAt: momentSchema,
   item: z.unknown().openapi({ description: 'The key and every feature column, never the label' }),
   suggestion: z.looseObject({ label: z.string(), confidence: z.number().nullable() }).nullable(),
+  sentBack: z
+    .looseObject({ by: z.string(), comment: z.string().nullable() })
+    .nullable()
+    .openapi({ description: 'Who sent it back and why; null: nobody did' }),
 });
 const leaseSchema = z
   .looseObject({

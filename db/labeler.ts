@@ -77,19 +77,28 @@ export interface BatchLabeler {
 }
 
 /** Everybody who was given something in a batch, by name. */
-export async function batchLabelers(tx: Tx, batch: string): Promise<BatchLabeler[]> {
+export function batchLabelers(tx: Tx, batch: string): Promise<BatchLabeler[]> {
+  return labelersOf(tx, [batch]);
+}
+
+/** Everybody who was given something in these batches, by name; paused: in one of them. */
+export async function labelersOf(tx: Tx, batches: readonly string[]): Promise<BatchLabeler[]> {
+  const these = sql`(select jsonb_array_elements_text(${json(batches)}))`;
   const found = await rows<BatchLabeler>(
     tx,
-    sql`select w.labeler, w.served, w.paused_at as "pausedAt",
-        jsonb_build_object('answered', w.gold_answered, 'right', w.gold_right) as gold,
+    sql`select w.labeler, w.served, w."pausedAt", w.gold,
         coalesce(a.answered, 0) as answered, coalesce(a.skipped, 0) as skipped, a.seconds, a.agreement
-      from batch_labeler w left join (
+      from (
+        select labeler, sum(served)::int as served, max(paused_at) as "pausedAt",
+          jsonb_build_object('answered', sum(gold_answered), 'right', sum(gold_right)) as gold
+        from batch_labeler where batch in ${these} group by labeler
+      ) w left join (
         select n.annotator, count(n.label)::int as answered, count(*) filter (where n.label is null)::int as skipped,
           percentile_cont(0.5) within group (order by n.seconds) as seconds,
           avg((n.label = t.label)::int::float8) filter (where t.label is not null and n.label is not null) as agreement
-        from annotation n join label_task t on t.id = n.task where t.batch = ${batch} group by n.annotator
+        from annotation n join label_task t on t.id = n.task where t.batch in ${these} group by n.annotator
       ) a on a.annotator = w.labeler
-      where w.batch = ${batch} order by w.labeler collate "C"`,
+      order by w.labeler collate "C"`,
   );
   return found.map((one) => ({ ...one, pausedAt: iso(one.pausedAt) }));
 }

@@ -3,6 +3,7 @@ import { sql } from 'drizzle-orm';
 import type { TakenBatch, TakenTask } from '../domain/exchange/form.js';
 import { Failure } from '../domain/failures.js';
 import { iso, row, rows, type Tx } from './client.js';
+import { reviewsOfTask } from './labeling-tasks.js';
 
 /** The batch itself. @throws Failure `NotFound` */
 export async function takenBatch(tx: Tx, project: string, batch: string): Promise<TakenBatch> {
@@ -30,16 +31,13 @@ const answers = sql`(select coalesce(jsonb_agg(jsonb_build_object('id', a.id, 'a
     'label', a.label, 'outcome', a.outcome, 'past', a.fence <= t.floor, 'seconds', a.seconds, 'comment', a.comment,
     'at', a.created_at, 'source', a.source) order by a.created_at, a.fence, a.id), '[]')
     from annotation a where a.task = t.id)`;
-const reviews = sql`(select coalesce(jsonb_agg(jsonb_build_object('reviewer', r.reviewer, 'verdict', r.verdict,
-    'label', r.label, 'comment', r.comment, 'at', r.created_at) order by r.created_at, r.id), '[]')
-    from label_review r where r.task = t.id)`;
 
 /** Tasks after a position, gold ones among them, in the order of the batch. */
 export async function takenTasks(tx: Tx, batch: string, after: number, limit: number): Promise<TakenTask[]> {
   const found = await rows<TakenTask>(
     tx,
     sql`select t.id as "taskId", t.position, t.key, t.item, t.status, t.gold, t.label, t.confidence, t.suggestion,
-        t.reason, t.review, t.reviewer, t.source, ${answers} as answers, ${reviews} as reviews
+        t.reason, t.review, t.reviewer, t.source, ${answers} as answers, ${reviewsOfTask} as reviews
       from label_task t where t.batch = ${batch} and t.position > ${after} order by t.position limit ${limit}`,
   );
   return found.map((task) => ({

@@ -2,21 +2,12 @@
 // different people as answers are wanted of it, and gold items come at places that nobody can tell beforehand.
 import { sql, type SQL } from 'drizzle-orm';
 import { Failure } from '../domain/failures.js';
-import type { Json } from '../domain/json.js';
 import { isGoldPlace } from '../domain/label-policy.js';
-import type { Suggestion } from '../domain/labeling.js';
+import type { LeasedTask } from '../domain/label-task.js';
 import { atomically, iso, json, rows, type Tx } from './client.js';
 import { holdLabeler } from './labeler.js';
 import { lockBatch, type LockedBatch } from './labeling-batch.js';
-
-export interface LeasedTask {
-  taskId: string;
-  fence: number;
-  expiresAt: string;
-  item: Json;
-  /** Null where there is none, and where the batch shows none. */
-  suggestion: Suggestion | null;
-}
+import { sentBack } from './labeling-reviewed.js';
 
 export interface LeaseRequest {
   project: string;
@@ -64,7 +55,8 @@ async function ownLeases(tx: Tx, request: LeaseRequest, { policy }: LockedBatch)
   const found = await rows<LeasedTask>(
     tx,
     sql`select t.id as "taskId", l.fence, l.expires_at as "expiresAt", t.item,
-        ${policy.suggestion === 'none' ? sql`null::jsonb` : sql`t.suggestion`} as suggestion
+        ${policy.suggestion === 'none' ? sql`null::jsonb` : sql`t.suggestion`} as suggestion,
+        ${sentBack} as "sentBack"
       from lease l join label_task t on t.id = l.task
       where l.batch = ${request.batch} and l.labeler = ${request.labeler} and l.expires_at > clock_timestamp()
         and t.status = 'open' and l.fence > t.floor

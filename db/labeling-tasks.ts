@@ -3,7 +3,8 @@ import { sql, type SQL } from 'drizzle-orm';
 import { Failure } from '../domain/failures.js';
 import type { Json } from '../domain/json.js';
 import { type LabelPolicy, needsReview, policyOf } from '../domain/label-policy.js';
-import type { AnnotationOutcome, AskReason, ReviewVerdict, Suggestion, TaskStatus } from '../domain/labeling.js';
+import type { TaskAnswer, TaskReview } from '../domain/label-task.js';
+import type { AskReason, ReviewVerdict, Suggestion, TaskStatus } from '../domain/labeling.js';
 import { iso, row, rows, type Tx } from './client.js';
 import { readCursor, toPage, type Page, type PageRequest } from './page.js';
 
@@ -23,18 +24,8 @@ export interface TaskView {
   reviewer: string | null;
   /** A reviewer must look before the batch is accepted. */
   needsReview: boolean;
-  answers: {
-    annotator: string;
-    /** Null: skipped. */
-    label: string | null;
-    outcome: AnnotationOutcome;
-    /** Sent back since: it does not count. */
-    past: boolean;
-    seconds: number | null;
-    comment: string | null;
-    at: string;
-  }[];
-  reviews: { reviewer: string; verdict: ReviewVerdict; label: string | null; comment: string | null; at: string }[];
+  answers: TaskAnswer[];
+  reviews: TaskReview[];
 }
 
 export const taskFilters = ['open', 'labelled', 'skipped', 'unreviewed'] as const;
@@ -49,7 +40,8 @@ function condition(filter: TaskFilter | undefined): SQL {
 const answers = sql`(select coalesce(jsonb_agg(jsonb_build_object('annotator', a.annotator, 'label', a.label,
     'outcome', a.outcome, 'past', a.fence <= t.floor, 'seconds', a.seconds, 'comment', a.comment, 'at', a.created_at)
     order by a.created_at, a.fence, a.id), '[]') from annotation a where a.task = t.id)`;
-const reviews = sql`(select coalesce(jsonb_agg(jsonb_build_object('reviewer', r.reviewer, 'verdict', r.verdict,
+/** All verdicts on the task `t`, as `TaskReview[]`. */
+export const reviewsOfTask = sql`(select coalesce(jsonb_agg(jsonb_build_object('reviewer', r.reviewer, 'verdict', r.verdict,
     'label', r.label, 'comment', r.comment, 'at', r.created_at) order by r.created_at, r.id), '[]')
     from label_review r where r.task = t.id)`;
 
@@ -70,7 +62,7 @@ export async function listTasks(
   const found = await rows<Omit<TaskView, 'needsReview'> & { position: number }>(
     tx,
     sql`select t.id as "taskId", t.position, t.key, t.item, t.status, t.fence, t.label, t.confidence, t.suggestion,
-        t.reason, t.review, t.reviewer, ${answers} as answers, ${reviews} as reviews
+        t.reason, t.review, t.reviewer, ${answers} as answers, ${reviewsOfTask} as reviews
       from label_task t
       where t.batch = ${request.batch} and t.gold is null and ${condition(request.filter)}
         and t.position > ${after === null ? -1 : after[0]}

@@ -13,7 +13,8 @@ export { annotate, type AnnotateRequest, type AnnotateResult } from './labeling-
 export { batchAnswers } from './labeling-answers.js';
 export { checkedKeys, keysOfModels } from './labeling-checked.js';
 export { settleBatch } from './labeling-batch.js';
-export { leaseTasks, type LeasedTask, type LeaseRequest } from './labeling-lease.js';
+export { leaseTasks, type LeaseRequest } from './labeling-lease.js';
+export { listReviewed } from './labeling-reviewed.js';
 export { listTasks, taskFilters, type TaskFilter, type TaskView } from './labeling-tasks.js';
 export { reviewTasks, type ReviewRequest, type ReviewResult } from './labeling-review.js';
 export { labelerOf, saveLabeler, batchLabelers, type BatchLabeler, type Labeler } from './labeler.js';

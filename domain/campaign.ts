@@ -150,9 +150,12 @@ export function gains(rounds: readonly CampaignRound[], margin: number): Map<num
 
 /** Measured rounds at the end that were not better. */
 export function flatRounds(rounds: readonly CampaignRound[], margin: number): number {
-  const all = [...gains(rounds, margin).values()];
-  const last = all.findLastIndex((gain) => gain === null || gain.better);
-  return all.length - 1 - last;
+  return flatGains([...gains(rounds, margin).values()]);
+}
+
+/** As `flatRounds`, by the gains of the measured rounds in their order. */
+export function flatGains(all: readonly (Gain | null)[]): number {
+  return all.length - 1 - all.findLastIndex((gain) => gain === null || gain.better);
 }
 
 function lastWhile(rounds: readonly CampaignRound[], holds: (round: CampaignRound) => boolean): number {

@@ -1,10 +1,14 @@
-// Pages of label batches: the list of open ones, and the frame in which the client's script labels.
-import { listBatches, type BatchView } from '../db/labeling.js';
+// Pages of label batches: where labelers and reviewers begin, and the frame in which the client's script labels.
 import type { Db } from '../db/client.js';
+import { type BatchLeft, disputesOf, leftFor, mostCounted } from '../db/labeling-home.js';
+import { listBatches, type BatchView } from '../db/labeling.js';
+import type { LabelKind } from '../domain/label-kind.js';
 import { layout } from './layout.js';
+import type { Reader } from './reader.js';
 import { SignIn } from './sign-in.js';
+import { Heads, Moment, numbers, Wide } from './words.js';
 
-const kinds: Record<BatchView['kind'], string> = {
+const kinds: Record<LabelKind, string> = {
   single: 'one class',
   multiple: 'any number of classes',
   span: 'pieces of text',
@@ -13,78 +17,143 @@ const kinds: Record<BatchView['kind'], string> = {
   preference: 'which of two is better',
 };
 
-function Line({ batch }: { batch: BatchView }) {
-  const { tasks, labelled, skipped, auto } = batch.counts;
+function leftWords({ left, lacks, paused }: BatchLeft): string {
+  if (paused) return 'you are paused';
+  if (lacks !== null) return `needs ${lacks}`;
+  if (left === 0) return 'nothing right now';
+  return left >= mostCounted ? `${mostCounted} or more` : String(left);
+}
+
+function openTasks({ counts }: BatchView): number {
+  return counts.tasks - counts.labelled - counts.skipped - counts.auto;
+}
+
+function OpenLine({ batch, left }: { batch: BatchView; left: BatchLeft | undefined }) {
   return (
     <tr>
       <td>
         <a href={`/label/${batch.id}`}>{batch.id}</a>
       </td>
-      <td>
-        <a href={`/label/${batch.id}/review`}>review</a>, <a href={`/label/${batch.id}/progress`}>progress</a>
-      </td>
+      <td>{batch.dataset}</td>
       <td>{kinds[batch.kind]}</td>
+      <td class="number">{left === undefined ? openTasks(batch) : leftWords(left)}</td>
       <td class="number">
-        {labelled + skipped + auto} of {tasks}
+        {batch.counts.tasks - openTasks(batch)} of {batch.counts.tasks}
       </td>
       <td>
-        <time datetime={batch.deadline}>{batch.deadline.replace('T', ' ').replace(/:\d\d\.\d+Z$/, ' UTC')}</time>
+        <Moment at={batch.deadline} />
+      </td>
+      <td>
+        <a href={`/label/${batch.id}/progress`}>progress</a>, <a href={`/label/${batch.id}/review`}>review</a>
       </td>
     </tr>
   );
 }
 
-function Batches({ batches, title }: { batches: BatchView[]; title: string }) {
-  if (batches.length === 0) return null;
+function Open({ batches, left }: { batches: BatchView[]; left: Map<string, BatchLeft> | null }) {
+  if (batches.length === 0) return <p>No batch waits for people. One opens when a pipeline with `labeling` runs.</p>;
+  return (
+    <Wide name="Waiting for labels">
+      <table>
+        <Heads
+          columns={[
+            ...['Batch', 'Dataset', 'Asks for'],
+            ...numbers(left === null ? 'Open' : 'Left for you', 'Answered'),
+            ...['Until', 'More'],
+          ]}
+        />
+        <tbody>
+          {batches.map((batch) => (
+            <OpenLine batch={batch} left={left?.get(batch.id)} />
+          ))}
+        </tbody>
+      </table>
+    </Wide>
+  );
+}
+
+function Review({ batches, disputes }: { batches: BatchView[]; disputes: Map<string, number> }) {
+  const waiting = batches.filter(({ id, status }) => status === 'review' || disputes.has(id));
+  if (waiting.length === 0) return <p>Nothing waits for a reviewer.</p>;
+  return (
+    <Wide name="Waiting for a reviewer">
+      <table>
+        <Heads columns={['Batch', 'Dataset', ...numbers('Labels', 'Disputes'), 'Until', 'More']} />
+        <tbody>
+          {waiting.map((batch) => (
+            <tr>
+              <td>
+                <a href={`/label/${batch.id}/review`}>{batch.id}</a>
+              </td>
+              <td>{batch.dataset}</td>
+              <td class="number">{batch.counts.labelled + batch.counts.auto}</td>
+              <td class="number">{disputes.get(batch.id) ?? 0}</td>
+              <td>
+                <Moment at={batch.deadline} />
+              </td>
+              <td>
+                <a href={`/label/${batch.id}/progress`}>progress</a>
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Wide>
+  );
+}
+
+function Mended({ left }: { left: Map<string, BatchLeft> | null }) {
+  const mended = [...(left ?? new Map<string, BatchLeft>()).values()].filter((one) => one.mended > 0);
+  if (mended.length === 0) return null;
+  return (
+    <ul>
+      {mended.map(({ batch, mended: count }) => (
+        <li>
+          {count === 1 ? 'One of your answers was' : `${count} of your answers were`} changed by a reviewer:{' '}
+          <a href={`/label/${batch}/reviewed`}>look at {batch}</a>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+/**
+ * What waits for labelers and for reviewers. `labeler`: whose items are counted; null: nobody is known.
+ */
+export async function Waiting({ db, project, labeler }: { db: Db; project: string; labeler: string | null }) {
+  const page = { limit: 200, cursor: null };
+  const [open, review, left, disputes] = await Promise.all([
+    listBatches(db, { project, status: 'open', page }),
+    listBatches(db, { project, status: 'review', page }),
+    labeler === null ? null : leftFor(db, project, labeler),
+    disputesOf(db, project),
+  ]);
   return (
     <>
-      <h2>{title}</h2>
-      <div class="wide">
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">Batch</th>
-              <th scope="col">More</th>
-              <th scope="col">Asks for</th>
-              <th scope="col" class="number">
-                Answered
-              </th>
-              <th scope="col">Until</th>
-            </tr>
-          </thead>
-          <tbody>
-            {batches.map((batch) => (
-              <Line batch={batch} />
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <h2>Waiting for labels</h2>
+      <Open batches={open.items} left={left} />
+      <Mended left={left} />
+      <h2>Waiting for a reviewer</h2>
+      <Review batches={[...review.items, ...open.items]} disputes={disputes} />
     </>
   );
 }
 
-/** `project` null: the reader has no token yet. */
-export async function labelListPage(db: Db, project: string | null) {
-  const frame = { title: 'Labeling · perennial', script: 'page', needsToken: project === null };
-  if (project === null) return layout(frame, <SignIn />);
-  const page = { limit: 200, cursor: null };
-  const [open, review] = await Promise.all([
-    listBatches(db, { project, status: 'open', page }),
-    listBatches(db, { project, status: 'review', page }),
-  ]);
-  const none = open.items.length + review.items.length === 0;
+/** `reader` null: somebody without a token yet. `labeler`: the name that the script knows. */
+export async function labelListPage(db: Db, reader: Reader | null, labeler: string | null) {
+  const own = { script: 'page', needsToken: reader === null, refreshSeconds: 10, personal: true };
+  const frame = { title: 'Labeling · perennial', ...own };
+  if (reader === null) return layout(frame, <SignIn />);
   return layout(
     frame,
     <>
       <h1>Labeling</h1>
-      {none && <p>No batch waits for people. One opens when a pipeline with `labeling` runs.</p>}
-      <Batches batches={open.items} title="Waiting for labels" />
-      <Batches batches={review.items} title="Waiting for a reviewer" />
+      <Waiting db={db} project={reader.project} labeler={reader.name ?? labeler} />
     </>,
   );
 }
 
-const titles = { label: 'Labeling', review: 'Review' };
+const titles = { label: 'Labeling', review: 'Review', reviewed: 'Your reviewed answers' };
 
 /** Says nothing of anybody's data: the script asks the API, as who it is. */
 export function labelPage(script: keyof typeof titles, batch: string, needsToken: boolean) {

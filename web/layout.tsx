@@ -14,10 +14,14 @@ export interface Frame {
   script?: string;
   /** The API wants a token: the script asks for one. */
   needsToken?: boolean;
+  /** The content is fetched again every so many seconds, and changed in place. */
+  refreshSeconds?: number;
+  /** The content differs by who reads: without tokens the script says the name that it knows. */
+  personal?: boolean;
 }
 
 /** A whole page around its content. */
-export function layout({ title, script, needsToken }: Frame, content: Child) {
+export function layout({ title, script, needsToken, refreshSeconds, personal }: Frame, content: Child) {
   const page = (
     <html lang="en">
       <head>
@@ -36,10 +40,14 @@ export function layout({ title, script, needsToken }: Frame, content: Child) {
           <nav aria-label="Pages">
             <a href="/">perennial</a>
             <a href="/label">Labeling</a>
+            <a href="/campaigns">Campaigns</a>
             <a href="/docs">API</a>
           </nav>
         </header>
-        <main id="main">{content}</main>
+        <main id="main" data-refresh={refreshSeconds} data-personal={personal ? 'yes' : undefined}>
+          {content}
+        </main>
+        {refreshSeconds !== undefined && <footer id="freshness"></footer>}
       </body>
     </html>
   );

@@ -9,21 +9,12 @@ import {
   type BatchView,
 } from '../db/labeling.js';
 import type { Db } from '../db/client.js';
-import { batchAgreement, hasClasses } from '../domain/batch-answers.js';
-import type { AskReason } from '../domain/labeling.js';
+import { batchAgreement, hasClasses, type Agreement as Agreed } from '../domain/batch-answers.js';
 import { BarChart } from './chart.js';
 import { layout } from './layout.js';
+import type { Reader } from './reader.js';
 import { SignIn } from './sign-in.js';
-
-const percent = (share: number | null) => (share === null ? '–' : `${(100 * share).toFixed(0)} %`);
-const decimal = (value: number | null) => (value === null ? '–' : value.toPrecision(3));
-
-/** How each reason reads. */
-const reasons: Record<AskReason, string> = {
-  strategy: 'chosen by the strategy',
-  explore: 'drawn by chance, to explore',
-  named: 'named by whoever opened the batch',
-};
+import { askWords, decimal, Heads, Moment, numbers, percent, Wide } from './words.js';
 
 function Counts({ batch }: { batch: BatchView }) {
   const { tasks, labelled, skipped, auto } = batch.counts;
@@ -36,15 +27,15 @@ function Counts({ batch }: { batch: BatchView }) {
   return (
     <>
       <p>
-        {batch.status}, until <time datetime={batch.deadline}>{batch.deadline.replace('T', ' ').slice(0, 16)} UTC</time>
-        . Kind of label: {batch.kind}.
+        {batch.status}, until <Moment at={batch.deadline} />. Kind of label: {batch.kind}.
       </p>
       <BarChart title="Items" unit="items" bars={bars} />
     </>
   );
 }
 
-function Agreement({ agreement }: { agreement: ReturnType<typeof batchAgreement> }) {
+/** How far people agree. */
+export function Agreement({ agreement }: { agreement: Agreed | null }) {
   if (agreement === null) return <p>No two people answered the same item yet, or answers are no classes.</p>;
   return (
     <dl>
@@ -60,21 +51,14 @@ function Agreement({ agreement }: { agreement: ReturnType<typeof batchAgreement>
   );
 }
 
-function Labelers({ labelers }: { labelers: BatchLabeler[] }) {
+/** How each person does. */
+export function Labelers({ labelers }: { labelers: BatchLabeler[] }) {
   if (labelers.length === 0) return <p>Nobody was given anything yet.</p>;
+  const figures = numbers('Given', 'Answered', 'Skipped', 'Right on test items', 'Became the label', 'Median time');
   return (
-    <div class="wide" tabindex={0} role="region" aria-label="People">
+    <Wide name="People">
       <table>
-        <thead>
-          <tr>
-            <th scope="col">Who</th>
-            {['Given', 'Answered', 'Skipped', 'Right on test items', 'Became the label', 'Median time'].map((name) => (
-              <th scope="col" class="number">
-                {name}
-              </th>
-            ))}
-          </tr>
-        </thead>
+        <Heads columns={['Who', ...figures]} />
         <tbody>
           {labelers.map((one) => (
             <tr>
@@ -92,13 +76,13 @@ function Labelers({ labelers }: { labelers: BatchLabeler[] }) {
           ))}
         </tbody>
       </table>
-    </div>
+    </Wide>
   );
 }
 
 function Asked({ asked }: { asked: BatchAsked }) {
   const why = asked.reasons.map(({ reason, tasks, probability }) => ({
-    label: reasons[reason],
+    label: askWords[reason],
     value: tasks,
     ...(probability === null ? {} : { note: `drawn with probability ${decimal(probability)}` }),
   }));
@@ -111,42 +95,30 @@ function Asked({ asked }: { asked: BatchAsked }) {
       <BarChart title="Why items are asked" unit="items" bars={why} />
       {scores.length > 0 && <BarChart title="The strategy’s score" unit="items" bars={scores} />}
       <h3>The first items</h3>
-      <div class="wide" tabindex={0} role="region" aria-label="The first items">
+      <Wide name="The first items">
         <table>
-          <thead>
-            <tr>
-              {['Row', 'Why', 'Score', 'Probability', 'State', 'Label'].map((name) => (
-                <th scope="col">{name}</th>
-              ))}
-            </tr>
-          </thead>
+          <Heads columns={['Row', 'Why', ...numbers('Score', 'Probability'), 'State', 'Label']} />
           <tbody>
             {asked.first.map(({ key, reason, score, probability, status, label }) => (
               <tr>
                 <th scope="row">{key}</th>
-                <td>{reasons[reason]}</td>
-                <td>{decimal(score)}</td>
-                <td>{decimal(probability)}</td>
+                <td>{askWords[reason]}</td>
+                <td class="number">{decimal(score)}</td>
+                <td class="number">{decimal(probability)}</td>
                 <td>{status}</td>
                 <td>{label}</td>
               </tr>
             ))}
           </tbody>
         </table>
-      </div>
+      </Wide>
     </>
   );
 }
 
-interface Reader {
-  project: string;
-  /** Reviewers see who does how well, and what labels are. */
-  reviewer: boolean;
-}
-
 /** `reader` null: somebody without a token yet. @throws Failure `NotFound` */
 export async function progressPage(db: Db, id: string, reader: Reader | null) {
-  const frame = { title: 'Progress · perennial', script: 'page', needsToken: reader === null };
+  const frame = { title: 'Progress · perennial', script: 'page', needsToken: reader === null, refreshSeconds: 5 };
   if (reader === null) return layout(frame, <SignIn />);
   const batch = await batchView(db, reader.project, id);
   const people = reader.reviewer ? await peopleOf(db, batch) : null;

@@ -12,7 +12,7 @@ const openPaths = new Set(['/healthz', '/readyz', '/openapi.json', '/docs', '/fa
 
 /** Pages that say nothing to a reader without a token but where to give one; a wrong token is refused as everywhere. */
 function isFrame(path: string): boolean {
-  return path === '/' || path === '/label' || path.startsWith('/label/');
+  return path === '/' || ['/label', '/campaigns'].some((page) => path === page || path.startsWith(`${page}/`));
 }
 
 export function tokenRequired(config: Pick<Config, 'host' | 'token'>): boolean {

@@ -1,9 +1,11 @@
 // Pages for people: the start page, the API's description and the document it is made of, and the pages of web/.
 import type { OpenAPIHono } from '@hono/zod-openapi';
 import { assetAt } from '../../web/asset.js';
+import { campaignListPage, campaignPage, newCampaignPage } from '../../web/campaign/index.js';
 import { labelListPage, labelPage } from '../../web/labeling.js';
 import { progressPage } from '../../web/progress.js';
-import { type ApiDeps, type Env, roleAllows } from '../deps.js';
+import type { Reader } from '../../web/reader.js';
+import { type ApiContext, type ApiDeps, type Env, roleAllows, temporalUrl } from '../deps.js';
 import { tokenRequired } from '../middleware/authenticate.js';
 import type { OpenApiDocument } from '../openapi.js';
 import { docsPage } from './docs.js';
@@ -14,24 +16,38 @@ import { startPage } from './start.js';
 const policy = { 'content-security-policy': pagePolicy, 'cache-control': 'no-store' };
 const batchPath = '/label/:batch{bat_[0-9a-z]{1,40}}';
 
+/** Null: somebody without a token where one is needed. */
+function readerOf(c: ApiContext): Reader | null {
+  const identity = c.get('identity');
+  if (!identity) return null;
+  const { project, subject, role } = identity;
+  return { project, name: subject, reviewer: roleAllows(role, 'reviewer'), operator: roleAllows(role, 'operator') };
+}
+
+/** The name that a page's script knows, where no token says who reads. */
+function saidName(c: ApiContext): string | null {
+  const name = c.req.query('labeler') ?? '';
+  return name.length > 0 && name.length <= 200 && !name.includes('\0') ? name : null;
+}
+
 function mountLabeling(app: OpenAPIHono<Env>, { db, config }: ApiDeps): void {
   app.get('/label', async (c) => {
     c.set('route', '/label');
-    return c.html(await labelListPage(db, c.get('identity')?.project ?? null), 200, policy);
+    return c.html(await labelListPage(db, readerOf(c), saidName(c)), 200, policy);
   });
   app.get(batchPath, (c) => {
     c.set('route', '/label/{batch}');
     return c.html(labelPage('label', c.req.param('batch'), tokenRequired(config)), 200, policy);
   });
-  app.get(`${batchPath}/review`, (c) => {
-    c.set('route', '/label/{batch}/review');
-    return c.html(labelPage('review', c.req.param('batch'), tokenRequired(config)), 200, policy);
-  });
+  for (const page of ['review', 'reviewed'] as const) {
+    app.get(`${batchPath}/${page}`, (c) => {
+      c.set('route', `/label/{batch}/${page}`);
+      return c.html(labelPage(page, c.req.param('batch'), tokenRequired(config)), 200, policy);
+    });
+  }
   app.get(`${batchPath}/progress`, async (c) => {
     c.set('route', '/label/{batch}/progress');
-    const identity = c.get('identity');
-    const reader = identity ? { project: identity.project, reviewer: roleAllows(identity.role, 'reviewer') } : null;
-    return c.html(await progressPage(db, c.req.param('batch'), reader), 200, policy);
+    return c.html(await progressPage(db, c.req.param('batch'), readerOf(c)), 200, policy);
   });
   app.get('/assets/*', (c) => {
     c.set('route', '/assets/*');
@@ -44,11 +60,28 @@ function mountLabeling(app: OpenAPIHono<Env>, { db, config }: ApiDeps): void {
   });
 }
 
+function mountCampaigns(app: OpenAPIHono<Env>, deps: ApiDeps): void {
+  const { db } = deps;
+  app.get('/campaigns', async (c) => {
+    c.set('route', '/campaigns');
+    return c.html(await campaignListPage(db, readerOf(c), c.req.query('cursor') ?? null), 200, policy);
+  });
+  app.get('/campaigns/new', async (c) => {
+    c.set('route', '/campaigns/new');
+    return c.html(await newCampaignPage(db, readerOf(c)), 200, policy);
+  });
+  app.get('/campaigns/:id{cam_[0-9a-z]{1,40}}', async (c) => {
+    c.set('route', '/campaigns/{id}');
+    const asked = { db, id: c.req.param('id'), reader: readerOf(c) };
+    return c.html(await campaignPage({ ...asked, temporalUrl: (id) => temporalUrl(deps, id) }), 200, policy);
+  });
+}
+
 export function mountPages(app: OpenAPIHono<Env>, deps: ApiDeps, document: OpenApiDocument): void {
   const docs = String(docsPage(document));
   app.get('/', async (c) => {
     c.set('route', '/');
-    return c.html(await startPage(deps, c.get('identity')?.project ?? null), 200, policy);
+    return c.html(await startPage(deps, readerOf(c), saidName(c)), 200, policy);
   });
   app.get('/docs', (c) => {
     c.set('route', '/docs');
@@ -60,6 +93,7 @@ export function mountPages(app: OpenAPIHono<Env>, deps: ApiDeps, document: OpenA
     return page === null ? c.notFound() : c.html(String(page), 200, policy);
   });
   mountLabeling(app, deps);
+  mountCampaigns(app, deps);
   app.get('/openapi.json', (c) => {
     c.set('route', '/openapi.json');
     return c.json(document);

@@ -2,6 +2,9 @@
 import { html } from 'hono/html';
 import { listPipelines, type PipelineView } from '../../db/pipeline.js';
 import { runView, type RunView } from '../../db/run.js';
+import { Waiting } from '../../web/labeling.js';
+import type { Reader } from '../../web/reader.js';
+import { SignIn } from '../../web/sign-in.js';
 import { temporalUrl, type ApiDeps } from '../deps.js';
 import { layout } from './layout.js';
 
@@ -63,21 +66,28 @@ async function rowsOf(deps: ApiDeps, project: string): Promise<Row[]> {
   );
 }
 
-/** `project` null: the reader has no token and sees the addresses only. */
-export async function startPage(deps: ApiDeps, project: string | null) {
-  const pipelines =
-    project === null ? html`<p>Send a token to see them.</p>` : table(deps, await rowsOf(deps, project));
-  const workflows = deps.temporalUi && `${deps.temporalUi}/namespaces/${encodeURIComponent(deps.namespace)}/workflows`;
+/** Where everything else is. */
+function addresses({ temporalUi, namespace }: ApiDeps) {
+  const workflows = temporalUi && `${temporalUi}/namespaces/${encodeURIComponent(namespace)}/workflows`;
+  return html`<nav aria-label="Addresses">
+    <a href="/docs">API</a><a href="/openapi.json">OpenAPI</a>
+    ${workflows ? html`<a href="${workflows}">Temporal UI</a>` : ''}
+    <a href="/api/v1/runs">Runs</a><a href="/campaigns">Campaigns</a>
+    <a href="/api/v1/approvals?status=open">Open approvals</a><a href="/readyz">Readiness</a
+    ><a href="/metrics">Metrics</a>
+  </nav>`;
+}
+
+/** `reader` null: somebody without a token, who is asked for one. `labeler`: the name that the script knows. */
+export async function startPage(deps: ApiDeps, reader: Reader | null, labeler: string | null) {
+  const own = { script: 'page', needsToken: reader === null, refreshSeconds: 10, personal: true };
+  const frame = { title: 'perennial', ...own };
+  if (reader === null) return layout(frame, html`${SignIn()}${addresses(deps)}`);
+  const { project, name } = reader;
   const content = html`<h1>perennial</h1>
     <p class="soft">Models that keep themselves trained, with people in the loop.</p>
-    <nav aria-label="Addresses">
-      <a href="/docs">API</a><a href="/openapi.json">OpenAPI</a>
-      ${workflows ? html`<a href="${workflows}">Temporal UI</a>` : ''}
-      <a href="/api/v1/runs">Runs</a><a href="/label">Open label batches</a>
-      <a href="/api/v1/approvals?status=open">Open approvals</a><a href="/readyz">Readiness</a
-      ><a href="/metrics">Metrics</a>
-    </nav>
+    ${addresses(deps)} ${await Waiting({ db: deps.db, project, labeler: name ?? labeler })}
     <h2>Pipelines</h2>
-    ${pipelines}`;
-  return layout('perennial', content);
+    ${table(deps, await rowsOf(deps, project))}`;
+  return layout(frame, content);
 }

@@ -3,7 +3,8 @@ import type { FieldFault } from '../failures.js';
 import { addFault, described, isRecord } from '../fields.js';
 import type { Json } from '../json.js';
 import { type LabelKind, type LabelSpace, labelParts, labelText, labelWords } from '../label-kind.js';
-import type { AnnotationOutcome, AskReason, ReviewVerdict, Suggestion, TaskStatus } from '../labeling.js';
+import type { TaskAnswer, TaskReview } from '../label-task.js';
+import type { AskReason, ReviewVerdict, Suggestion, TaskStatus } from '../labeling.js';
 
 export const exchangeForms = ['labelStudio', 'coco', 'csv', 'jsonl'] as const;
 export type ExchangeForm = (typeof exchangeForms)[number];
@@ -54,17 +55,9 @@ export interface ReadOptions {
   key: string;
 }
 
-export interface TakenAnswer {
+export interface TakenAnswer extends TaskAnswer {
   id: string;
-  annotator: string;
-  /** Null: skipped. */
-  label: string | null;
-  outcome: AnnotationOutcome;
-  /** Sent back since: it does not count. */
-  past: boolean;
-  seconds: number | null;
-  comment: string | null;
-  at: string;
+  /** As it came; null: given here. */
   source: Json;
 }
 
@@ -83,7 +76,7 @@ export interface TakenTask {
   review: ReviewVerdict | null;
   reviewer: string | null;
   answers: TakenAnswer[];
-  reviews: { reviewer: string; verdict: ReviewVerdict; label: string | null; comment: string | null; at: string }[];
+  reviews: TaskReview[];
   source: Json;
 }
 

@@ -6,12 +6,14 @@ import {
   type CampaignSettings,
   campaignDecisionFault,
   flatRounds,
+  type Gain,
   gains,
   labelsSoFar,
   nextCampaignStep,
   pairedGain,
   type RightRows,
 } from '../../domain/campaign.js';
+import { rulesProgress } from '../../domain/campaign-progress.js';
 
 const n = 200;
 const now = Date.parse('2026-11-21T00:00:00Z');
@@ -169,6 +171,30 @@ describe('gains', () => {
     expect(flatRounds(changed, 0)).toBe(0);
     expect(flatRounds([], 0)).toBe(0);
   });
+});
+
+it('says how far each rule is', () => {
+  const of = (round: CampaignRound, gain: Gain | null) => ({ accuracy: round.accuracy, gain });
+  const flat: Gain = { over: 1, value: 0, p: 1, better: false };
+  const stop = { labels: 30, deadline: new Date(now + 4 * hour).toISOString(), plateau: { rounds: 3, margin: 0 } };
+  const settings = { stop: { ...stop, target: 0.9 } };
+  const times = { createdAt: new Date(now - hour).toISOString(), finishedAt: null };
+  const early = { settings, rounds: [], labels: { human: 0 }, ...times };
+  expect(rulesProgress(early, now).map(({ rule, has }) => [rule, has])).toEqual([
+    ['target', null],
+    ['labels', 0],
+    ['plateau', null],
+    ['deadline', hour],
+  ]);
+  const waiting = { accuracy: null, gain: null };
+  const rounds = [of(roundOf(1), null), of(roundOf(2), flat), of(roundOf(3), flat), waiting];
+  const late = { ...early, rounds, labels: { human: 20 }, finishedAt: new Date(now).toISOString() };
+  expect(rulesProgress(late, now + hour)).toMatchObject([
+    { rule: 'target', has: 103 / n - 0.05, needs: 0.9 },
+    { rule: 'labels', has: 20, needs: 30 },
+    { rule: 'plateau', has: 2, needs: 3 },
+    { rule: 'deadline', has: hour, needs: 5 * hour },
+  ]);
 });
 
 it('knows a decision from something else', () => {

@@ -1,6 +1,7 @@
 // The labeling page in a real browser: worked by keys alone, dead networks, hostile texts, every kind of label.
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Page } from 'playwright-core';
+import { jsonOf } from '../api/support.js';
 import { until } from '../support/system.js';
 import { expectAccessible, labelingBed, type LabelingBed } from './labeling-bed.js';
 
@@ -268,11 +269,36 @@ test.each(accessible)('axe finds nothing wrong with %s: light, dark, a phone', a
   await close();
 });
 
-test('axe finds nothing wrong with the plain pages', async () => {
-  const { page, close } = await bed.open('/label');
+test('whoever opens the first page finds what is left for them', async () => {
+  const policy = { overlap: { min: 2, max: 2, confidence: 0.9 } };
+  const batch = await bed.batch({ items: rows(3), policy });
+  const path = `/api/v1/label-batches/${batch}`;
+  const { tasks } = await jsonOf<{ tasks: { taskId: string; fence: number }[] }>(
+    await bed.api.post(`${path}/lease`, { labeler: 'kim', count: 1 }),
+  );
+  const annotations = tasks.map(({ taskId, fence }) => ({ taskId, fence, label: 'yes' }));
+  await bed.api.post(`${path}/annotations`, { labeler: 'kim', annotations });
+  const { page, faults, close } = await bed.open('/', { name: 'kim' });
+  const line = page.locator('tr', { hasText: batch }).filter({ hasText: 'one class' });
+  await page.getByText('Left for you').waitFor();
+  expect(await line.locator('td.number').allInnerTexts()).toEqual(['2', '0 of 3']);
+  await page.goto(`${bed.url}/label?labeler=lee`);
+  await page.getByText('Left for you').waitFor();
+  await page.keyboard.press('Tab');
   await expectAccessible(page);
-  await page.goto(`${bed.url}/`);
-  await expectAccessible(page);
+  await page.getByRole('link', { name: batch }).click();
+  await shows(page, 'k1');
+  expect(faults).toEqual([]);
+  await close();
+});
+
+test('without any batch the first page says so', async () => {
+  await bed.api.database.db.$client.query(
+    `update label_batch set status = 'cancelled', closed_at = now() where closed_at is null`,
+  );
+  const { page, close } = await bed.open('/label', { name: 'kim' });
+  await page.getByText('No batch waits for people.').waitFor();
+  await page.getByText('Nothing waits for a reviewer.').waitFor();
   await close();
 });
 

@@ -2,15 +2,13 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { until } from '../support/system.js';
 import { jsonOf } from '../api/support.js';
-import { expectAccessible, labelingBed, type LabelingBed } from './labeling-bed.js';
+import { attack, expectAccessible, labelingBed, type LabelingBed } from './labeling-bed.js';
 
 let bed: LabelingBed;
 beforeAll(async () => {
   bed = await labelingBed();
 });
 afterAll(() => bed?.close());
-
-const attack = `<script>document.title='owned'</script>`;
 
 interface Task {
   taskId: string;
@@ -75,6 +73,75 @@ test('a reviewer accepts, mends, sends back and decides, by keys', async () => {
   await page.getByRole('button', { name: 'Close with what there is' }).click();
   await page.getByText('The batch is partial.').waitFor();
   await close();
+});
+
+test('verdicts survive a dead API and a reload, and each arrives once', async () => {
+  const batch = await answered(['kim'], 4);
+  const { page, close } = await bed.open(`/label/${batch}/review`, { name: 'lee' });
+  const shows = (id: string) => page.locator('.item td', { hasText: new RegExp(`^${id}$`) }).waitFor();
+  await shows('k0');
+  bed.network = 'dead';
+  await page.keyboard.press('a');
+  await shows('k1');
+  await page.keyboard.press('f');
+  await page.keyboard.press('1');
+  await shows('k2');
+  await page.getByText('Your verdicts are kept here').waitFor();
+  await page.reload();
+  await page.getByText('does not answer').waitFor();
+  expect((await tasksOf(batch)).flatMap(({ reviews }) => reviews)).toEqual([]);
+  bed.network = 'up';
+  await shows('k2');
+  const reviewed = (count: number) =>
+    until(`${count} verdicts`, async () => {
+      const all = (await tasksOf(batch)).flatMap(({ reviews }) => reviews.map(({ verdict }) => verdict));
+      return all.length >= count && all;
+    });
+  expect(await reviewed(2)).toEqual(['accept', 'fix']);
+  // the API takes this one and the page never hears of it
+  bed.network = 'deaf';
+  await page.keyboard.press('a');
+  await reviewed(3);
+  bed.network = 'up';
+  await page.reload();
+  await shows('k3');
+  await until('an empty queue', async () => (await page.evaluate(`localStorage.length`)) === 1);
+  expect(await reviewed(3)).toEqual(['accept', 'fix', 'accept']);
+  await close();
+});
+
+test('a labeler reads why an answer came back, and objects to what was made of another', async () => {
+  const batch = await answered(['kim'], 2);
+  const path = `/api/v1/label-batches/${batch}`;
+  const [first, second] = await tasksOf(batch);
+  const { taskId, fence } = first!;
+  const back = { taskId: second!.taskId, fence: second!.fence, verdict: 'send-back', to: 'same', comment: attack };
+  const fix = { taskId, fence, verdict: 'fix', label: 'no', comment: attack };
+  await bed.api.post(`${path}/reviews`, { by: 'lee', reviews: [fix, back] });
+  const { page, faults, close } = await bed.open('/', { name: 'kim' });
+  await page.getByRole('link', { name: `look at ${batch}` }).waitFor();
+  await expectAccessible(page);
+  await page.goto(`${bed.url}/label/${batch}`);
+  await page.getByText(`Sent back by lee: ${attack}`).waitFor();
+  await page.getByRole('link', { name: 'Your reviewed answers' }).click();
+  await page.getByText('You said yes. The label is now no.').waitFor();
+  await page.getByText('You said yes. It was sent back.').waitFor();
+  expect((await page.locator('main').innerText()).split(attack).length).toBeGreaterThan(3);
+  expect(await page.locator('main script, main img').count()).toBe(0);
+  await expectAccessible(page);
+  while ((await page.evaluate('document.activeElement.id')) !== `why-${taskId}`) await page.keyboard.press('Tab');
+  await page.keyboard.type('it is a yes');
+  await page.keyboard.press('Enter');
+  await page.getByText('Your objection has arrived').waitFor();
+  expect((await tasksOf(batch))[0]).toMatchObject({
+    review: 'dispute',
+    reviews: [{ verdict: 'fix' }, { reviewer: 'kim', verdict: 'dispute', comment: 'it is a yes' }],
+  });
+  expect(faults).toEqual([]);
+  await close();
+  const review = await bed.open(`/label/${batch}/review`, { name: 'mo' });
+  await review.page.getByText('Disputed: look again.').waitFor();
+  await review.close();
 });
 
 test('nobody reviews their own answers, and the page says so', async () => {

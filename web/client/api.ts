@@ -1,16 +1,24 @@
 // Calls of the API from a page. A refusal carries the problem document; everything that may pass by itself is `Unreachable`.
 import { token } from './session.js';
 
+/** What is wrong with one field of what was sent. */
+export interface FieldFault {
+  path: string;
+  message: string;
+}
+
 /** The API understood and said no. */
 export class Refused extends Error {
   readonly status: number;
   /** `batch-closed` and the like. */
   readonly code: string;
+  readonly faults: FieldFault[];
 
-  constructor(status: number, code: string, message: string) {
+  constructor(status: number, code: string, message: string, faults: FieldFault[] = []) {
     super(message);
     this.status = status;
     this.code = code;
+    this.faults = faults;
   }
 }
 
@@ -21,6 +29,7 @@ interface Problem {
   type?: string;
   title?: string;
   detail?: string;
+  errors?: FieldFault[];
 }
 
 export interface CallOptions {
@@ -70,5 +79,5 @@ async function accepted(response: Response): Promise<Response> {
   const problem = (await response.json().catch(() => ({}))) as Problem;
   const text = problem.detail ?? problem.title ?? `the answer was ${status}`;
   if (status >= 500 || status === 408 || status === 429) throw new Unreachable(text);
-  throw new Refused(status, problem.type?.replace(/^.*\/problems\//, '') ?? 'unknown', text);
+  throw new Refused(status, problem.type?.replace(/^.*\/problems\//, '') ?? 'unknown', text, problem.errors);
 }

@@ -39,6 +39,7 @@ export class LabelView {
   private readonly stage: HTMLElement;
   private readonly state = h('div', { class: 'state', hidden: true, tabindex: -1 });
   private readonly notice = h('p', { class: 'notice', role: 'status' });
+  private readonly back = h('p', { class: 'panel back', role: 'status', hidden: true });
   private readonly guessText = h('p', { class: 'guess', role: 'status' });
   private readonly progress = h('progress', { 'aria-label': 'Answered tasks of the batch', max: 1, value: 0 });
   private readonly counts = h('span', { class: 'counts' });
@@ -63,6 +64,7 @@ export class LabelView {
     const answer = h(
       'section',
       { class: 'answer', 'aria-label': 'Answer' },
+      this.back,
       control.element,
       this.guessText,
       this.commentField,
@@ -86,6 +88,8 @@ export class LabelView {
       'span',
       { class: 'who' },
       name === null ? 'Signed in. ' : `You are ${name}. `,
+      h('a', { href: `/label/${this.batch.id}/reviewed` }, 'Your reviewed answers'),
+      ' ',
       button('Somebody else', this.actions.leave, { class: 'plain' }),
     );
   }
@@ -114,6 +118,8 @@ export class LabelView {
     this.comment.value = before?.comment ?? '';
     this.commentField.hidden = this.comment.value === '';
     put(this.guessText);
+    this.back.hidden = task.sentBack === null;
+    put(this.back, task.sentBack && backWords(task.sentBack));
     this.control.show(task.item, before?.label);
     if (this.batch.policy.suggestion === 'shown') this.guess(task);
   }
@@ -165,6 +171,10 @@ export class LabelView {
     );
     this.lost.append(line);
   }
+}
+
+function backWords({ by, comment }: NonNullable<LeasedTask['sentBack']>): string {
+  return `Sent back by ${by}${comment === null || comment === '' ? '.' : `: ${comment}`}`;
 }
 
 /** Whoever named the task may not have said how sure the guess is. */

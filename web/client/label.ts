@@ -1,12 +1,13 @@
 // The labeling page: one item at a time, answered by keys; everything it does is a call of the API.
 import { answerControl } from './answer/index.js';
-import { AnswerQueue, type QueuedAnswer } from './answer-queue.js';
+import { answerQueue, type QueuedAnswer } from './answer-queue.js';
 import { call, Refused } from './api.js';
 import { h, put } from './dom.js';
 import { app, batchId, enter } from './enter.js';
+import type { KeptQueue, RefusedEntry } from './kept-queue.js';
 import { helpDialog, type KeyAction, listenKeys } from './keys.js';
 import { LabelView } from './label-view.js';
-import { RefusedList, refusedText } from './refused-list.js';
+import { refusedAnswer, RefusedList } from './refused-list.js';
 import { forget, type Who } from './session.js';
 import { TaskBuffer } from './task-buffer.js';
 import type { Batch, LeasedTask } from './types.js';
@@ -15,9 +16,9 @@ const lookAgainMs = 10_000;
 
 class LabelPage {
   private readonly view: LabelView;
-  private readonly queue: AnswerQueue;
+  private readonly queue: KeptQueue<QueuedAnswer>;
   private readonly buffer: TaskBuffer;
-  private readonly refused: RefusedList;
+  private readonly refused: RefusedList<QueuedAnswer>;
   private readonly history: { entry: QueuedAnswer; task: LeasedTask }[] = [];
   private shown: LeasedTask | undefined;
   private answered = 0;
@@ -50,13 +51,13 @@ class LabelPage {
       location.reload();
     };
     this.view = new LabelView(batch, control, { undo, skip, comment, guess, help: open, leave }, person.name);
-    this.refused = new RefusedList(batchId, person.key);
-    this.queue = new AnswerQueue(batchId, person, {
+    this.refused = new RefusedList('answer', batchId, person.key);
+    this.queue = answerQueue(batchId, person, {
       changed: () => this.count(),
       sent: (count) => this.sent(count),
       refused: (one) => {
         this.refused.add(one);
-        this.view.addLost(refusedText(one), () => this.refused.remove(one));
+        this.showRefused(one);
       },
       stopped: (error) => this.stop(error),
       failing: (error) =>
@@ -69,9 +70,13 @@ class LabelPage {
       failed: (error) => this.failed(error),
     });
     put(app, this.view.element, help);
-    for (const one of this.refused.items) this.view.addLost(refusedText(one), () => this.refused.remove(one));
+    for (const one of this.refused.items) this.showRefused(one);
     listenKeys(actions, (event) => this.shown !== undefined && control.key(event));
     this.watch();
+  }
+
+  private showRefused(one: RefusedEntry<QueuedAnswer>): void {
+    this.view.addLost(refusedAnswer(one), () => this.refused.remove(one));
   }
 
   private watch(): void {

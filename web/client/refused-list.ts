@@ -1,48 +1,65 @@
-// Answers that the API did not take stay in the browser until the person has seen them: nothing is dropped in silence.
-import type { RefusedAnswer } from './answer-queue.js';
+// What the API did not take stays in the browser until the person has seen it: nothing is dropped in silence.
+import type { QueuedAnswer } from './answer-queue.js';
+import type { Kept, RefusedEntry } from './kept-queue.js';
+import type { QueuedVerdict } from './verdict-queue.js';
 
-/** How each refusal reads. */
-const reasons: Record<string, string> = {
+/** How each refusal of an answer reads. */
+const answerReasons: Record<string, string> = {
   'stale-fence': 'the task went to somebody else, or was sent back, before it arrived',
   'unknown-task': 'the batch has no such task',
   'unknown-label': 'the batch does not take this label',
   'batch-closed': 'the batch was closed before it arrived',
 };
 
-export function refusedText({ answer, reason }: RefusedAnswer): string {
-  const label = answer.skip
+/** How each refusal of a verdict reads. */
+const verdictReasons: Record<string, string> = {
+  'stale-fence': 'its label changed meanwhile; it comes again',
+  'unknown-task': 'the batch has no such task',
+  'unknown-label': 'the batch does not take this label',
+  'no-label': 'it has no label yet',
+  'self-review': 'nobody reviews their own answers here',
+  'not-disputable': 'there is nothing to dispute',
+};
+
+export function refusedAnswer({ entry, reason }: RefusedEntry<QueuedAnswer>): string {
+  const label = entry.skip
     ? 'a skip'
-    : `the answer ${typeof answer.label === 'string' ? answer.label : JSON.stringify(answer.label)}`;
-  return `Not taken: ${label}, because ${reasons[reason] ?? reason}.`;
+    : `the answer ${typeof entry.label === 'string' ? entry.label : JSON.stringify(entry.label)}`;
+  return `Not taken: ${label}, because ${answerReasons[reason] ?? reason}.`;
 }
 
-export class RefusedList {
-  private readonly key: string;
-  private all: RefusedAnswer[];
+export function refusedVerdict({ entry, reason }: RefusedEntry<QueuedVerdict>): string {
+  return `Not taken: ${entry.verdict}, because ${verdictReasons[reason] ?? reason}.`;
+}
 
-  constructor(batch: string, person: string) {
-    this.key = `perennial/refused/${batch}/${person}`;
+export class RefusedList<T extends Kept> {
+  private readonly key: string;
+  private all: RefusedEntry<T>[];
+
+  /** `name`: as of the queue. */
+  constructor(name: string, batch: string, person: string) {
+    this.key = `perennial/refused-${name}/${batch}/${person}`;
     this.all = this.read();
   }
 
-  get items(): readonly RefusedAnswer[] {
+  get items(): readonly RefusedEntry<T>[] {
     return this.all;
   }
 
-  add(one: RefusedAnswer): void {
+  add(one: RefusedEntry<T>): void {
     this.all = [...this.all, one];
     this.keep();
   }
 
-  remove(one: RefusedAnswer): void {
-    this.all = this.all.filter(({ answer }) => answer.id !== one.answer.id);
+  remove(one: RefusedEntry<T>): void {
+    this.all = this.all.filter(({ entry }) => entry.id !== one.entry.id);
     this.keep();
   }
 
-  private read(): RefusedAnswer[] {
+  private read(): RefusedEntry<T>[] {
     try {
       const found = JSON.parse(localStorage.getItem(this.key) ?? '[]') as unknown;
-      return Array.isArray(found) ? (found as RefusedAnswer[]) : [];
+      return Array.isArray(found) ? (found as RefusedEntry<T>[]) : [];
     } catch {
       return [];
     }

@@ -1,4 +1,5 @@
 // The review page's elements: the item with its label, who answered what, and what can be said of it.
+import type { ReviewVerdict } from '../../domain/labeling.js';
 import type { AnswerControl } from './answer/control.js';
 import { button, h, put } from './dom.js';
 import { itemView } from './item/index.js';
@@ -24,8 +25,16 @@ export function labelValue({ kind }: Batch, label: string | null): unknown {
   }
 }
 
+const verdictWords: Record<ReviewVerdict, string> = {
+  accept: 'accepted it',
+  fix: 'mended it:',
+  'send-back': 'sent it back',
+  dispute: 'objected',
+};
+
+const quoted = (text: string | null) => (text === null || text === '' ? null : h('q', {}, text));
+
 function answersOf({ answers, reviews }: ReviewTask): HTMLElement {
-  const quoted = (text: string | null) => (text === null || text === '' ? null : h('q', {}, text));
   const seconds = (value: number | null) => (value === null ? '' : ` in ${Math.round(value)} s`);
   return h(
     'ul',
@@ -42,9 +51,14 @@ function answersOf({ answers, reviews }: ReviewTask): HTMLElement {
         quoted(comment),
       );
     }),
-    ...reviews.map(({ reviewer, verdict, label, comment }) =>
-      h('li', {}, h('b', {}, reviewer), ` reviewed: ${verdict} `, label, ' ', quoted(comment)),
-    ),
+    ...verdictList(reviews),
+  );
+}
+
+/** What reviewers said, and what was objected. */
+export function verdictList(reviews: ReviewTask['reviews']): HTMLElement[] {
+  return reviews.map(({ reviewer, verdict, label, comment }) =>
+    h('li', {}, h('b', {}, reviewer), ` ${verdictWords[verdict]} `, label, ' ', quoted(comment)),
   );
 }
 
@@ -163,13 +177,21 @@ export class ReviewView {
     put(this.notice, text);
   }
 
-  problem(text: string): void {
+  /** Stays until the person has read it. */
+  problem(text: string, seen: () => void = () => undefined): void {
     const line: HTMLElement = h(
       'p',
       { class: 'problem', role: 'alert' },
       text,
       ' ',
-      button('I see', () => line.remove(), { class: 'plain' }),
+      button(
+        'I see',
+        () => {
+          line.remove();
+          seen();
+        },
+        { class: 'plain' },
+      ),
     );
     this.lost.append(line);
   }

@@ -4,25 +4,20 @@ import type { AnswerControl } from './answer/control.js';
 import { call, Refused } from './api.js';
 import { h, put, randomId } from './dom.js';
 import { app, batchId, enter } from './enter.js';
+import type { KeptQueue, RefusedEntry } from './kept-queue.js';
 import { helpDialog, type KeyAction, listenKeys } from './keys.js';
+import { refusedVerdict, RefusedList } from './refused-list.js';
 import { ReviewView } from './review-view.js';
-import type { Who } from './session.js';
+import { forget, type Who } from './session.js';
 import type { Batch, ReviewTask, TaskPage } from './types.js';
-import { type Verdict, VerdictQueue } from './verdict-queue.js';
+import { type QueuedVerdict, verdictQueue } from './verdict-queue.js';
 
-/** How each refusal reads. */
-const reasons: Record<string, string> = {
-  'stale-fence': 'its label changed meanwhile; it comes again',
-  'unknown-task': 'the batch has no such task',
-  'unknown-label': 'the batch does not take this label',
-  'no-label': 'it has no label yet',
-  'self-review': 'nobody reviews their own answers here',
-  'not-disputable': 'there is nothing to dispute',
-};
+type Said = Pick<QueuedVerdict, 'verdict' | 'label' | 'to'>;
 
 class ReviewPage {
   private readonly view: ReviewView;
-  private readonly queue: VerdictQueue;
+  private readonly queue: KeptQueue<QueuedVerdict>;
+  private readonly refused: RefusedList<QueuedVerdict>;
   private readonly control: AnswerControl;
   private readonly person: Who;
   private batch: Batch;
@@ -64,20 +59,42 @@ class ReviewPage {
       help: () => help.showModal(),
       decide: (decision, reason) => void this.decide(decision, reason),
     });
-    this.queue = new VerdictQueue(batchId, person.name, {
+    this.refused = new RefusedList('verdict', batchId, person.key);
+    this.queue = verdictQueue(batchId, person, {
       changed: () => void this.changed(),
-      refused: ({ verdict }, reason) =>
-        this.view.problem(`Not taken: ${verdict}, because ${reasons[reason] ?? reason}.`),
-      failing: (yes) => this.view.say(yes ? 'No connection. Trying again.' : ''),
+      sent: () => undefined,
+      refused: (one) => {
+        this.refused.add(one);
+        this.showRefused(one);
+      },
+      stopped: (error) => this.stop(error),
+      failing: (error) =>
+        this.view.say(error ? 'No connection. Your verdicts are kept here and are sent when it is back.' : ''),
     });
     put(app, this.view.element, help);
+    for (const one of this.refused.items) this.showRefused(one);
+    addEventListener('online', () => this.queue.wake());
+    addEventListener('pagehide', () => this.queue.leave());
     listenKeys(actions, (event) => {
       if (event.key === 'Escape') this.stopFixing();
       return this.fixing && this.control.key(event);
     });
   }
 
+  private showRefused(one: RefusedEntry<QueuedVerdict>): void {
+    this.view.problem(refusedVerdict(one), () => this.refused.remove(one));
+  }
+
+  /** The API does not let this person go on. */
+  private stop(error: Refused): void {
+    if (error.status !== 401) return this.view.problem(error.message);
+    forget();
+    location.reload();
+  }
+
   async start(): Promise<void> {
+    if (this.queue.size > 0) this.view.say(`${this.queue.size} verdicts of before are being sent.`);
+    this.queue.wake();
     this.count();
     await this.load(null);
   }
@@ -91,7 +108,8 @@ class ReviewPage {
         `/api/v1/label-batches/${batchId}/tasks?filter=unreviewed&limit=50${from}`,
       );
       // what must be looked at comes first
-      this.tasks = page.items.sort((a, b) => Number(b.needsReview) - Number(a.needsReview));
+      const unsaid = page.items.filter((task) => !this.queue.has(task));
+      this.tasks = unsaid.sort((a, b) => Number(b.needsReview) - Number(a.needsReview));
       this.cursor = page.nextCursor;
       this.showFirst();
     } catch (error) {
@@ -122,12 +140,13 @@ class ReviewPage {
     this.view.fix(false);
   }
 
-  private judge(said: Omit<Verdict, 'taskId' | 'fence'>): void {
+  private judge(said: Said): void {
     const task = this.tasks.shift();
     if (!task) return;
     const comment = this.view.comment.value.trim();
     this.queue.add({ taskId: task.taskId, fence: task.fence, ...said, ...(comment === '' ? {} : { comment }) });
     this.showFirst();
+    if (this.queue.unkept) this.view.say('This browser keeps nothing: leave this page open until all is sent.');
   }
 
   private later(): void {

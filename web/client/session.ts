@@ -49,6 +49,11 @@ function keep(value: string): void {
 const fits = (value: string) =>
   needsToken ? /^[\x21-\x7e]{1,512}$/.test(value) : value.length > 0 && value.length <= 200;
 
+/** Keeps a name that was typed elsewhere; without effect where tokens say who it is. */
+export function keepName(value: string): void {
+  if (!needsToken && fits(value.trim())) keep(value.trim());
+}
+
 /** Asks in `place` until there is an answer. `why`: what was wrong with the one before. */
 export function ask(place: Element, why = ''): Promise<Who> {
   return new Promise((resolve) => {

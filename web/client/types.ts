@@ -1,14 +1,11 @@
 // What the API answers about label batches, as far as the pages read it.
 import type { LabelKind } from '../../domain/label-kind.js';
 import type { LabelPolicy } from '../../domain/label-policy.js';
-import type {
-  AnnotationOutcome,
-  BatchCounts,
-  BatchStatus,
-  Refusal,
-  ReviewRefusal,
-  ReviewVerdict,
-} from '../../domain/labeling.js';
+import type { ReviewedAnswer, TaskAnswer, TaskReview } from '../../domain/label-task.js';
+import type { BatchCounts, BatchStatus, Refusal, ReviewRefusal, ReviewVerdict } from '../../domain/labeling.js';
+
+export type { LeasedTask, ReviewedAnswer } from '../../domain/label-task.js';
+export type { Suggestion } from '../../domain/labeling.js';
 
 export type Item = unknown;
 
@@ -21,20 +18,6 @@ export interface Batch {
   classes: string[] | null;
   policy: LabelPolicy;
   deadline: string;
-}
-
-export interface Suggestion {
-  label: string;
-  /** Null: nobody said. */
-  confidence: number | null;
-}
-
-export interface LeasedTask {
-  taskId: string;
-  fence: number;
-  expiresAt: string;
-  item: Item;
-  suggestion: Suggestion | null;
 }
 
 export interface Annotated {
@@ -51,15 +34,13 @@ export interface ReviewTask {
   confidence: number | null;
   review: ReviewVerdict | null;
   needsReview: boolean;
-  answers: {
-    annotator: string;
-    label: string | null;
-    outcome: AnnotationOutcome;
-    past: boolean;
-    seconds: number | null;
-    comment: string | null;
-  }[];
-  reviews: { reviewer: string; verdict: ReviewVerdict; label: string | null; comment: string | null }[];
+  answers: TaskAnswer[];
+  reviews: TaskReview[];
+}
+
+export interface ReviewedPage {
+  items: ReviewedAnswer[];
+  nextCursor: string | null;
 }
 
 export interface TaskPage {

@@ -6,8 +6,8 @@ import { imageView } from './image.js';
 import { rowView } from './row.js';
 import { textView } from './text.js';
 
-/** `without`: columns that the answer's own view shows. */
-export function itemView(item: Item, without: readonly string[] = []): Node[] {
+/** `without`: columns that the answer's own view shows; `name`: of its table, where several items are shown. */
+export function itemView(item: Item, without: readonly string[] = [], name = 'Columns'): Node[] {
   const fields = fieldsOf(item).filter(([name]) => !without.includes(name));
   const rest = Object.fromEntries(fields);
   const picture = pictureOf(rest);
@@ -16,7 +16,10 @@ export function itemView(item: Item, without: readonly string[] = []): Node[] {
   const parts = [
     picture && imageView(picture),
     text === null ? null : textView(valueText(rest[text])),
-    rowView(fields.filter(([name]) => !used.includes(name))),
+    rowView(
+      fields.filter(([column]) => !used.includes(column)),
+      name,
+    ),
   ];
   const shown = parts.filter((part): part is HTMLElement => part !== null);
   return shown.length > 0 || without.length > 0 ? shown : [h('p', { class: 'soft' }, 'This item is empty.')];

@@ -2,13 +2,14 @@
 import { h } from '../dom.js';
 import { type Fields, valueText } from './fields.js';
 
-export function rowView(fields: Fields): HTMLElement | null {
+/** `name` tells it from the tables of other items. */
+export function rowView(fields: Fields, name: string): HTMLElement | null {
   if (fields.length === 0) return null;
-  const line = ([name, value]: Fields[number]) =>
-    h('tr', {}, h('th', { scope: 'row' }, name), h('td', {}, valueText(value)));
+  const line = ([column, value]: Fields[number]) =>
+    h('tr', {}, h('th', { scope: 'row' }, column), h('td', {}, valueText(value)));
   return h(
     'div',
-    { class: 'wide', tabindex: 0, role: 'region', 'aria-label': 'Columns' },
+    { class: 'wide', tabindex: 0, role: 'region', 'aria-label': name },
     h('table', { class: 'row' }, h('tbody', {}, ...fields.map(line))),
   );
 }
