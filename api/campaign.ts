@@ -14,6 +14,7 @@ import { parseDuration } from '../domain/duration.js';
 import { Failure } from '../domain/failures.js';
 import { workflowIds } from '../domain/ids.js';
 import type { Json } from '../domain/json.js';
+import { autoStatuses } from '../domain/auto-label.js';
 import { strategies } from '../domain/labeling.js';
 import { decide } from './decide.js';
 import { temporalUrl, type ApiDeps } from './deps.js';
@@ -47,6 +48,28 @@ const stopSchema = z.strictObject({
     .openapi({ description: 'So many rounds in a row not better by more than the margin, by a paired test at 0.05' }),
   target: share.nullish().openapi({ description: 'The lower end of the accuracy’s 95 % interval is at least this' }),
 });
+const autoSchema = z
+  .strictObject({
+    maxError: z
+      .number()
+      .gt(0)
+      .lt(0.5)
+      .default(0.05)
+      .openapi({ description: 'Share of wrong automatic labels that may not be exceeded' }),
+    confidence: z
+      .number()
+      .gt(0.5)
+      .lt(1)
+      .default(0.95)
+      .openapi({ description: 'With which it is not, in the whole campaign' }),
+    auditShare: z
+      .number()
+      .gt(0)
+      .max(1)
+      .default(0.05)
+      .openapi({ description: 'Share of the automatic labels that people check unknowingly' }),
+  })
+  .openapi('AutoRules', { description: 'Labels without people; `{}` takes the defaults, null: none' });
 const createSchema = z
   .strictObject({
     pipeline: nameSchema,
@@ -56,6 +79,7 @@ const createSchema = z
       .openapi({ description: 'One, or those of the first, second, … round; the last goes on' }),
     batchSize: z.int().min(1).max(10_000).default(60),
     explore: share.default(0.1),
+    auto: autoSchema.nullish(),
     stop: stopSchema,
     ...actorFields,
   })
@@ -87,9 +111,36 @@ const roundSchema = z.looseObject({
     .nullable(),
   gain: z.looseObject({ over: z.int(), value: z.number(), p: z.number(), better: z.boolean() }).nullable(),
 });
+const autoBatchSchema = z
+  .looseObject({
+    id: z.string(),
+    round: z.int(),
+    batch: z.string(),
+    status: z.enum(autoStatuses),
+    why: z.string().openapi({ description: 'Why so much is labelled, or nothing; of a revoked one, why it was' }),
+    threshold: z.number().nullable(),
+    coverage: z.number().openapi({ description: 'Share of the pool' }),
+    pool: z.int(),
+    sample: z.int().openapi({ description: 'Rows drawn uniformly and labelled by people that vouch for it' }),
+    labels: z.int(),
+    audit: z.int().openapi({ description: 'Labels that people are asked to check' }),
+    audited: z.int(),
+    errors: z.int(),
+    lo: z
+      .number()
+      .nullable()
+      .openapi({ description: 'Bounds of the error rate by the audit; they hold at every look' }),
+    hi: z.number().nullable(),
+  })
+  .openapi('AutoBatch');
 const campaignSchema = z.looseObject(summaryFields).openapi('Campaign');
 const viewSchema = z
-  .looseObject({ ...summaryFields, rounds: z.array(roundSchema), labels: z.looseObject({ human: z.int() }) })
+  .looseObject({
+    ...summaryFields,
+    rounds: z.array(roundSchema),
+    labels: z.looseObject({ human: z.int(), auto: z.int() }),
+    auto: z.array(autoBatchSchema),
+  })
   .openapi('CampaignWithRounds');
 const decisionSchema = z
   .looseObject({ decision: z.enum(campaignDecisions), ...actorFields, reason: reasonSchema.nullish() })
@@ -109,7 +160,7 @@ function moment(text: string | null | undefined): string | null {
   });
 }
 
-function settingsOf({ strategy: asked, batchSize, explore, stop }: NewCampaign): CampaignSettings {
+function settingsOf({ strategy: asked, batchSize, explore, auto = null, stop }: NewCampaign): CampaignSettings {
   const { labels = null, deadline, plateau = null, target = null } = stop;
   const rules = { labels, deadline: moment(deadline), plateau, target };
   if (Object.values(rules).every((rule) => rule === null)) {
@@ -117,7 +168,14 @@ function settingsOf({ strategy: asked, batchSize, explore, stop }: NewCampaign):
       faults: [{ path: 'stop', message: 'needs one of labels, deadline, plateau, target' }],
     });
   }
-  return { strategies: Array.isArray(asked) ? asked : [asked], batchSize, explore, stop: rules };
+  if (auto && Math.round(batchSize * explore) === 0) {
+    throw new Failure('InvalidRequest', 'nothing could vouch for automatic labels', {
+      faults: [
+        { path: 'explore', message: 'draws nothing; only items drawn uniformly can vouch for automatic labels' },
+      ],
+    });
+  }
+  return { strategies: Array.isArray(asked) ? asked : [asked], batchSize, explore, auto, stop: rules };
 }
 
 async function create(request: ApiRequest<unknown, unknown, NewCampaign>, deps: ApiDeps) {

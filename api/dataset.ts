@@ -6,7 +6,7 @@ import { formats, tasks } from '../domain/dataset.js';
 import { rowsLimitBytes } from './body.js';
 import { endpoint, type Endpoint } from './endpoint.js';
 import { actorOf } from './identity.js';
-import { listSchema, nameSchema, pageFields, pageOf } from './schemas.js';
+import { listSchema, momentSchema, nameSchema, pageFields, pageOf } from './schemas.js';
 import { ingestFile, ingestRows } from './upload.js';
 
 const datasetSchema = z
@@ -20,7 +20,17 @@ const datasetSchema = z
     schema: z.unknown().openapi({ description: 'null before the first accepted one' }),
   })
   .openapi('Dataset');
-const versionSchema = z.looseObject({ version: z.int(), digest: z.string(), rows: z.int() }).openapi('DatasetVersion');
+const versionSchema = z
+  .looseObject({
+    version: z.int(),
+    digest: z.string(),
+    rows: z.int(),
+    superseded: z
+      .looseObject({ at: momentSchema, reason: z.string(), autoBatch: z.string(), campaign: z.string() })
+      .nullable()
+      .openapi({ description: 'It holds automatic labels that people have disproved since; null: it does not' }),
+  })
+  .openapi('DatasetVersion');
 const acceptedSchema = z
   .looseObject({
     accepted: z.int(),

@@ -2,6 +2,7 @@
 import { z } from '@hono/zod-openapi';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inTransaction } from '../db/client.js';
+import { withdrawnFrom } from '../db/auto.js';
 import { listDatasetVersions } from '../db/dataset.js';
 import { readIdempotent, storeIdempotent } from '../db/idempotency.js';
 import { metricsOf } from '../db/metric.js';
@@ -72,6 +73,18 @@ const runSchema = z
     fresh: z.boolean(),
     workflowId: z.string(),
     temporalUrl: z.string().nullable(),
+    labelsRevoked: z
+      .array(
+        z.looseObject({
+          autoBatch: z.string(),
+          campaign: z.string(),
+          round: z.int(),
+          reason: z.string(),
+          at: momentSchema,
+        }),
+      )
+      .optional()
+      .openapi({ description: 'Of one run: automatic labels in its data that people have disproved since' }),
   })
   .openapi('Run');
 
@@ -81,6 +94,10 @@ const cancelWaitMs = 5_000;
 function shown(deps: ApiDeps, view: RunView) {
   const { temporal: workflowId, ...rest } = view;
   return { ...rest, workflowId, temporalUrl: temporalUrl(deps, workflowId) };
+}
+
+async function withWithdrawn<T extends { id: string }>(deps: ApiDeps, run: T) {
+  return { ...run, labelsRevoked: await withdrawnFrom(deps.db, run.id) };
 }
 
 /** A start may still be on its way: asks again for some seconds, then says that nothing was promised. */
@@ -273,7 +290,7 @@ export function runEndpoints(): Endpoint[] {
       },
       async ({ identity, params }, deps) => ({
         status: 200,
-        body: shown(deps, await runView(deps.db, identity.project, params.id)),
+        body: await withWithdrawn(deps, shown(deps, await runView(deps.db, identity.project, params.id))),
       }),
     ),
     ...readings(),

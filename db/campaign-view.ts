@@ -10,6 +10,7 @@ import {
 import type { MeasuredMetric } from '../domain/evaluation.js';
 import { Failure } from '../domain/failures.js';
 import type { RunStatus } from '../domain/run.js';
+import { autoBatches, type AutoBatchView } from './auto.js';
 import { storedRounds } from './campaign.js';
 import { iso, row, rows, type Tx } from './client.js';
 import { readCursor, toPage, type Page, type PageRequest } from './page.js';
@@ -48,7 +49,10 @@ export interface RoundView {
 export interface CampaignView extends CampaignSummary {
   /** The learning curve. */
   rounds: RoundView[];
-  labels: { human: number };
+  /** `human`: answers to checks included; `auto`: those that stand and people have not checked. */
+  labels: { human: number; auto: number };
+  /** What its rounds labelled without people, or why nothing. */
+  auto: AutoBatchView[];
 }
 
 const stored = sql`select c.id, p.name as pipeline, c.status, c.why, c.stop_reason as "stopReason", c.settings,
@@ -64,6 +68,7 @@ export async function campaignView(tx: Tx, project: string, id: string): Promise
   const found = await row<CampaignSummary>(tx, sql`${stored} where c.project = ${project} and c.id = ${id}`);
   if (found === null) throw new Failure('NotFound', `there is no campaign ${id}`);
   const rounds = await storedRounds(tx, id);
+  const auto = await autoBatches(tx, id);
   return {
     ...summaryOf(found),
     rounds: rounds.map(({ evaluation: _, batchSize: __, labelled, ...round }, at) => ({
@@ -71,7 +76,11 @@ export async function campaignView(tx: Tx, project: string, id: string): Promise
       labels: labelled,
       labelsSoFar: rounds.slice(0, at + 1).reduce((sum, one) => sum + one.labelled, 0),
     })),
-    labels: { human: labelsSoFar(rounds.map((round) => ({ ...round, rows: null }))) },
+    labels: {
+      human: labelsSoFar(rounds.map((round) => ({ ...round, rows: null }))),
+      auto: auto.reduce((sum, one) => sum + (one.status === 'standing' ? one.labels - one.audited : 0), 0),
+    },
+    auto,
   };
 }
 

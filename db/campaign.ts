@@ -47,6 +47,7 @@ function checkSettings(source: Json, { strategies, stop, ...rest }: CampaignSett
   );
   const task = documents[0]?.dataset.task;
   if (task === 'classification') return;
+  if (rest.auto) refuse('auto', 'labels classes alone; the task is regression');
   if (stop.target !== null) refuse('stop.target', 'is an accuracy; the task is regression');
   if (stop.plateau !== null) refuse('stop.plateau', 'compares accuracies; the task is regression');
 }

@@ -1,11 +1,13 @@
 // Datasets: arrivals of rows and frozen versions, both numbered under the dataset's row lock (architecture, rule 4).
 import { sql } from 'drizzle-orm';
 import type { Digest } from '../domain/artifact.js';
-import type { Format, LabelSource, Schema, Task, Watermark } from '../domain/dataset.js';
+import type { Format, LabelSource, Schema, Superseded, Task, Watermark } from '../domain/dataset.js';
 import { Failure } from '../domain/failures.js';
 import { workflowIds } from '../domain/ids.js';
 import { referArtifacts } from './artifact.js';
+import type { AutoBatchView } from './auto.js';
 import { atomically, iso, json, mustRow, row, rows, type Tx } from './client.js';
+import { appendEvent } from './event.js';
 import { enqueue } from './outbox.js';
 import { readCursor, toPage, type Page, type PageRequest } from './page.js';
 
@@ -115,17 +117,22 @@ export interface NewDatasetVersion {
   run: string;
   annotators: string[];
   labelCounts: Record<LabelSource, number>;
+  /** Label batches whose automatic labels it may hold. */
+  autoBatches: string[];
 }
 
 export interface DatasetVersionRow extends NewDatasetVersion {
   version: number;
   /** The profile as an HTML page. */
   report: Digest | null;
+  /** It holds labels that were withdrawn since; null: as good as ever. */
+  superseded: Superseded | null;
   createdAt: string;
 }
 
 /**
- * Freezes a version. The same content again is the same version; only its watermark and profile follow.
+ * Freezes a version. The same content again is the same version; only its watermark, its profile and what is known of its
+ * automatic labels follow.
  * @throws Failure `NotFound`; DatabaseFault when a file has no artifact row
  */
 export async function addDatasetVersion(tx: Tx, made: NewDatasetVersion): Promise<{ version: number; digest: Digest }> {
@@ -133,9 +140,11 @@ export async function addDatasetVersion(tx: Tx, made: NewDatasetVersion): Promis
   return atomically(tx, async (inner) => {
     const held = await row(inner, sql`select 1 from dataset where id = ${dataset} for no key update`);
     if (held === null) throw new Failure('NotFound', `there is no dataset ${dataset}`);
+    const superseded = await withdrawnIn(inner, made);
     const before = await row<{ version: number }>(
       inner,
-      sql`update dataset_version set watermark = ${json(made.watermark)}, profile = coalesce(${made.profile}, profile)
+      sql`update dataset_version set watermark = ${json(made.watermark)}, profile = coalesce(${made.profile}, profile),
+          auto_batches = ${json(made.autoBatches)}, superseded = ${json(superseded)}
         where dataset = ${dataset} and digest = ${digest} returning version`,
     );
     if (before !== null) return { ...before, digest };
@@ -146,10 +155,11 @@ export async function addDatasetVersion(tx: Tx, made: NewDatasetVersion): Promis
     await rows(
       inner,
       sql`insert into dataset_version (dataset, version, digest, rows, files, schema, watermark, parents, profile,
-          quarantine, quarantined, run, annotators, label_counts)
+          quarantine, quarantined, run, annotators, label_counts, auto_batches, superseded)
         values (${dataset}, ${version}, ${digest}, ${made.rows}, ${json(made.files)}, ${json(made.schema)},
           ${json(made.watermark)}, ${json(made.parents)}, ${made.profile}, ${made.quarantine}, ${made.quarantined},
-          ${made.run}, ${json(made.annotators)}, ${json(made.labelCounts)})`,
+          ${made.run}, ${json(made.annotators)}, ${json(made.labelCounts)}, ${json(made.autoBatches)},
+          ${json(superseded)})`,
     );
     const files = made.files.map((file) => file.digest);
     await referArtifacts(inner, `dataset:${dataset}/${version}`, 'file', files);
@@ -157,8 +167,26 @@ export async function addDatasetVersion(tx: Tx, made: NewDatasetVersion): Promis
   });
 }
 
+/**
+ * Labels may be withdrawn between their reading and this writing: the automatic batches are held, so that either we see
+ * that, or who withdraws sees this version. Its run is told here, where nobody else could.
+ */
+async function withdrawnIn(tx: Tx, { autoBatches, run }: NewDatasetVersion): Promise<Superseded | null> {
+  if (autoBatches.length === 0) return null;
+  const held = await rows<Pick<AutoBatchView, 'id' | 'status' | 'why' | 'round' | 'decidedAt'> & { campaign: string }>(
+    tx,
+    sql`select id, status, why, round, campaign, decided_at as "decidedAt" from auto_batch
+      where batch in (select jsonb_array_elements_text(${json(autoBatches)})) order by id for share`,
+  );
+  const gone = held.find(({ status }) => status === 'revoked');
+  if (!gone) return null;
+  const { id: autoBatch, campaign, round, why: reason, decidedAt } = gone;
+  await appendEvent(tx, { run, type: 'labels.revoked', data: { autoBatch, campaign, round, reason } });
+  return { at: iso(decidedAt) ?? '', reason, autoBatch, campaign };
+}
+
 const stored = sql`select dataset, version, digest, rows, files, schema, watermark, parents, profile, quarantine,
-    quarantined, run, annotators, label_counts as "labelCounts", created_at as "createdAt",
+    quarantined, run, annotators, label_counts as "labelCounts", auto_batches as "autoBatches", superseded, created_at as "createdAt",
     (select r.digest from artifact_reference r
       where r.owner = 'dataset:' || dataset_version.dataset || '/' || version and r.role = 'report') as report
   from dataset_version`;

@@ -17,6 +17,7 @@ export type IdPrefix =
   | 'lab'
   | 'pip'
   | 'cam'
+  | 'aut'
   | 'ds'
   | 'mod';
 

@@ -2,6 +2,7 @@
 import { sql } from 'drizzle-orm';
 import type { AskReason, TaskStatus } from '../domain/labeling.js';
 import { row, rows, type Tx } from './client.js';
+import { shownReason } from './labeling-batch.js';
 
 export interface BatchAsked {
   /** `probability`: with which the items were drawn, on average; null where they were chosen. */
@@ -24,12 +25,13 @@ export interface BatchAsked {
 const most = 20;
 const steps = 10;
 
-/** Gold items are left out. */
+/** Gold items are left out; of the first items also those to be checked, as long as people answer. */
 export async function batchAsked(tx: Tx, batch: string): Promise<BatchAsked> {
   const asked = sql`from label_task t where t.batch = ${batch} and t.gold is null`;
   const reasons = await rows<BatchAsked['reasons'][number]>(
     tx,
-    sql`select reason, count(*)::int as tasks, avg(probability) as probability ${asked} group by reason order by reason`,
+    sql`select ${shownReason} as reason, count(*)::int as tasks, avg(probability) as probability ${asked}
+      group by 1 order by 1`,
   );
   const labels = await rows<BatchAsked['labels'][number]>(
     tx,
@@ -38,7 +40,8 @@ export async function batchAsked(tx: Tx, batch: string): Promise<BatchAsked> {
   );
   const first = await rows<BatchAsked['first'][number]>(
     tx,
-    sql`select key, reason, score, probability, status, label ${asked} order by position limit ${most}`,
+    sql`select key, reason, score, probability, status, label ${asked}
+        and t.reason = ${shownReason} order by position limit ${most}`,
   );
   return { reasons, scores: await scoresOf(tx, batch), labels, first };
 }

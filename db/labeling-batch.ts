@@ -55,6 +55,13 @@ export async function batchRules(tx: Tx, batch: string): Promise<Pick<LockedBatc
 /** Of the item of the task `t`, in the UTF-16 units of browsers: Postgres counts a letter beyond U+FFFF as one. */
 export const textLength = sql`length(t.item ->> 'text') + regexp_count(t.item ->> 'text', '[\\U00010000-\\U0010FFFF]')`;
 
+/**
+ * Why the task `t` is asked, as people are told: as long as they answer, an item whose automatic label they check is one
+ * like others.
+ */
+export const shownReason = sql`case when t.reason = 'audit'
+    and (select o.status from label_batch o where o.id = t.batch) in ('open', 'review') then 'explore' else t.reason end`;
+
 /** Whether something is left to ask about. */
 export const hasOpenTasks = (batch: string) =>
   sql`exists (select 1 from label_task where batch = ${batch} and status = 'open' and gold is null)`;

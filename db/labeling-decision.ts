@@ -5,6 +5,7 @@ import { batchConsensus, hasClasses } from '../domain/batch-answers.js';
 import type { Json } from '../domain/json.js';
 import type { BatchCounts, BatchDecisionKind, BatchStatus } from '../domain/labeling.js';
 import { appendAudit } from './audit.js';
+import { settleAuto, voidAuto } from './auto.js';
 import { atomically, json, mustRow, row, rows, type Tx } from './client.js';
 import { appendEvent } from './event.js';
 import { batchAnswers } from './labeling-answers.js';
@@ -98,10 +99,14 @@ async function lockRunAndBatch(tx: Tx, batch: string): Promise<HeldBatch> {
 async function apply(tx: Tx, decision: DecideBatch): Promise<BatchStatus> {
   const { batch } = decision;
   if (decision.decision === 'send-back') return sendBack(tx, batch, decision.tasks);
-  if (decision.decision === 'cancel') return close(tx, batch, 'cancelled');
+  if (decision.decision === 'cancel') {
+    await voidAuto(tx, sql`${batch}`);
+    return close(tx, batch, 'cancelled');
+  }
   const { open } = await countsOf(tx, batch);
   if (decision.decision === 'accept') await requireComplete(tx, batch, open);
   await resolve(tx, batch);
+  await settleAuto(tx, batch);
   return close(tx, batch, open > 0 ? 'partial' : 'accepted');
 }
 

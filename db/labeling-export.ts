@@ -3,6 +3,7 @@ import { sql } from 'drizzle-orm';
 import type { TakenBatch, TakenTask } from '../domain/exchange/form.js';
 import { Failure } from '../domain/failures.js';
 import { iso, row, rows, type Tx } from './client.js';
+import { shownReason } from './labeling-batch.js';
 import { reviewsOfTask } from './labeling-tasks.js';
 
 /** The batch itself. @throws Failure `NotFound` */
@@ -37,7 +38,7 @@ export async function takenTasks(tx: Tx, batch: string, after: number, limit: nu
   const found = await rows<TakenTask>(
     tx,
     sql`select t.id as "taskId", t.position, t.key, t.item, t.status, t.gold, t.label, t.confidence, t.suggestion,
-        t.reason, t.review, t.reviewer, t.source, ${answers} as answers, ${reviewsOfTask} as reviews
+        ${shownReason} as reason, t.review, t.reviewer, t.source, ${answers} as answers, ${reviewsOfTask} as reviews
       from label_task t where t.batch = ${batch} and t.position > ${after} order by t.position limit ${limit}`,
   );
   return found.map((task) => ({

@@ -6,6 +6,7 @@ import { type LabelPolicy, needsReview, policyOf } from '../domain/label-policy.
 import type { TaskAnswer, TaskReview } from '../domain/label-task.js';
 import type { AskReason, ReviewVerdict, Suggestion, TaskStatus } from '../domain/labeling.js';
 import { iso, row, rows, type Tx } from './client.js';
+import { shownReason } from './labeling-batch.js';
 import { readCursor, toPage, type Page, type PageRequest } from './page.js';
 
 export interface TaskView {
@@ -62,7 +63,7 @@ export async function listTasks(
   const found = await rows<Omit<TaskView, 'needsReview'> & { position: number }>(
     tx,
     sql`select t.id as "taskId", t.position, t.key, t.item, t.status, t.fence, t.label, t.confidence, t.suggestion,
-        t.reason, t.review, t.reviewer, ${answers} as answers, ${reviewsOfTask} as reviews
+        ${shownReason} as reason, t.review, t.reviewer, ${answers} as answers, ${reviewsOfTask} as reviews
       from label_task t
       where t.batch = ${request.batch} and t.gold is null and ${condition(request.filter)}
         and t.position > ${after === null ? -1 : after[0]}

@@ -41,7 +41,7 @@ export interface ResolvedLabel {
   batch: string | null;
 }
 
-/** The current labels of a dataset that people and the world gave, by key. */
+/** The current labels of a dataset that people, the world and models gave, by key. */
 export async function labelsOf(tx: Tx, dataset: string): Promise<ResolvedLabel[]> {
   return rows(
     tx,

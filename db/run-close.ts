@@ -5,6 +5,7 @@ import { workflowIds } from '../domain/ids.js';
 import type { Json } from '../domain/json.js';
 import type { RunFailure, RunStatus, Verdict } from '../domain/run.js';
 import { releaseArtifacts } from './artifact.js';
+import { voidAuto } from './auto.js';
 import { atomically, json, row, rows, type Tx } from './client.js';
 import { wakeCampaign } from './campaign-wake.js';
 import { appendEvent } from './event.js';
@@ -57,10 +58,9 @@ async function closeOnce(tx: Tx, end: RunEnd): Promise<void> {
 
 // a raised fence: an attempt that still works somewhere can write nothing more
 async function closeParts(tx: Tx, run: string, status: RunStatus): Promise<void> {
-  await rows(
-    tx,
-    sql`update label_batch set status = 'cancelled', closed_at = now() where run = ${run} and status in ('open', 'review')`,
-  );
+  const open = sql`run = ${run} and status in ('open', 'review')`;
+  await voidAuto(tx, sql`select id from label_batch where ${open}`);
+  await rows(tx, sql`update label_batch set status = 'cancelled', closed_at = now() where ${open}`);
   await rows(tx, sql`update approval set status = 'void' where run = ${run} and status = 'open'`);
   await rows(
     tx,

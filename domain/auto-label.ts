@@ -5,6 +5,13 @@ import { autoLabelThreshold, leastSample, type ThresholdTest } from '../stats/au
 import { createRandom, drawWithout } from '../stats/prng.js';
 import { argMax } from '../stats/rank.js';
 
+export const autoStatuses = ['none', 'landing', 'standing', 'revoked', 'void'] as const;
+/**
+ * Of an automatic batch. `none`: nothing may be labelled; `landing`: its round's people are not done; `void`: their batch
+ * was cancelled.
+ */
+export type AutoStatus = (typeof autoStatuses)[number];
+
 export interface AutoRules {
   /** r: the error rate that may not be exceeded. */
   maxError: number;
@@ -49,6 +56,8 @@ export interface AutoPlan {
   tests: ThresholdTest[];
   /** Fewer checked items than this can show nothing. */
   leastSample: number;
+  /** There were as many: this look at them is paid for from the campaign's δ. */
+  tested: boolean;
   why: string;
 }
 
@@ -69,7 +78,7 @@ function guessOf(probabilities: readonly number[]): Guess {
 
 export interface AutoRequest {
   rules: AutoRules;
-  /** Number of this automatic batch within the campaign, from 1; revoked ones count. */
+  /** Number of this automatic batch within the campaign, from 1: every one before it that was tested counts. */
   batch: number;
   pool: readonly AutoCandidate[];
   sample: readonly CheckedItem[];
@@ -93,7 +102,29 @@ export function planAutoLabels({ rules, batch, pool, sample, seed }: AutoRequest
   const wanted = Math.min(labels.length, Math.ceil(labels.length * rules.auditShare));
   const audit = drawWithout(createRandom(seed), labels.length, wanted).map((index) => labels[index]!.key);
   const least = leastSample(0, rules.maxError, delta);
-  return { threshold, coverage, labels, audit, tests, leastSample: least, why: reasonOf(tests, sample.length, least) };
+  const why = reasonOf(tests, sample.length, least);
+  return { threshold, coverage, labels, audit, tests, leastSample: least, tested: sample.length >= least, why };
+}
+
+/** Nothing is labelled, since there is nothing to test. */
+export function autoPlanWithout(rules: AutoRules, batch: number, why: string): AutoPlan {
+  const least = leastSample(0, rules.maxError, deltaOf(rules, batch));
+  return { threshold: null, coverage: 0, labels: [], audit: [], tests: [], leastSample: least, tested: false, why };
+}
+
+/**
+ * Of the checked items those that the model would have labelled alone. Like the labelled rows they leave the pool: what
+ * they say of sure items is no word on those that remain.
+ */
+export function coveredItems<T extends Pick<CheckedItem, 'probabilities'>>(sample: readonly T[], plan: AutoPlan): T[] {
+  const { threshold } = plan;
+  if (threshold === null) return [];
+  return sample.filter(({ probabilities }) => guessOf(probabilities).confidence >= threshold);
+}
+
+/** Audit items that one round's batch takes beside its own tasks. */
+export function auditQuota(batchSize: number): number {
+  return Math.max(1, Math.floor(batchSize / 2));
 }
 
 function reasonOf(tests: readonly ThresholdTest[], rows: number, least: number): string {

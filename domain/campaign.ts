@@ -1,6 +1,7 @@
 // Words about labeling campaigns, and what a campaign does next: rounds of a pipeline's runs, each asking people for one
 // batch, until a stop rule holds. Pure: the rounds so far and the clock in, the next step out (docs/pipeline.md, Campaigns).
 import { mcNemar } from '../stats/paired.js';
+import type { AutoRules } from './auto-label.js';
 import { nameFault, reasonFault } from './decision.js';
 import type { MeasuredMetric } from './evaluation.js';
 import type { Strategy } from './labeling.js';
@@ -27,7 +28,7 @@ export const stopReasons = [
 export type StopReason = (typeof stopReasons)[number];
 
 export interface StopRules {
-  /** Labels by people, over all rounds. */
+  /** Labels by people, over all rounds; never automatic ones. */
   labels: number | null;
   /** ISO time; the last batch is closed at it, too. */
   deadline: string | null;
@@ -43,6 +44,8 @@ export interface CampaignSettings {
   batchSize: number;
   explore: number;
   stop: StopRules;
+  /** Labels without people; null or absent: none. */
+  auto?: AutoRules | null;
 }
 
 /** What a round's model got right: one bit a row of the holdout, in key order. */
@@ -62,7 +65,7 @@ export interface CampaignRound {
   /** Null: nothing was asked, or not yet. */
   batch: string | null;
   tasks: number;
-  /** Of `tasks`, those with a label by people. */
+  /** Of `tasks`, those with a label by people; checks of automatic labels cost as much as others, and count. */
   labelled: number;
   /** On the holdout; null where the run has not come so far. */
   accuracy: MeasuredMetric | null;

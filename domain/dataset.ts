@@ -38,6 +38,15 @@ export type SplitPart = (typeof splitParts)[number];
 export const labelSources = ['given', 'human', 'truth', 'auto', 'pseudo'] as const;
 export type LabelSource = (typeof labelSources)[number];
 
+/** Of a dataset version: labels in it were withdrawn. */
+export interface Superseded {
+  /** ISO time. */
+  at: string;
+  reason: string;
+  autoBatch: string;
+  campaign: string;
+}
+
 export interface ColumnProfile {
   name: string;
   type: ColumnType;

@@ -9,8 +9,11 @@ export type BatchStatus = (typeof batchStatuses)[number];
 export const taskStatuses = ['open', 'labelled', 'skipped', 'auto'] as const;
 export type TaskStatus = (typeof taskStatuses)[number];
 
-/** Why an item is asked about: a strategy chose it, it was drawn for exploration, or somebody named it. */
-export const askReasons = ['strategy', 'explore', 'named'] as const;
+/**
+ * Why an item is asked about: a strategy chose it, it was drawn for exploration, somebody named it, or a model labelled it
+ * and people check that, which nobody is told while the batch goes on.
+ */
+export const askReasons = ['strategy', 'explore', 'named', 'audit'] as const;
 export type AskReason = (typeof askReasons)[number];
 
 /** A guess that labelers may see. */

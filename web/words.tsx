@@ -13,6 +13,7 @@ export const askWords: Record<AskReason, string> = {
   strategy: 'chosen by the strategy',
   explore: 'drawn by chance, to explore',
   named: 'named by whoever opened the batch',
+  audit: 'to check labels that the model gave',
 };
 
 /** A moment to the minute. */

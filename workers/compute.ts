@@ -61,7 +61,7 @@ export async function hostPool(
       activities: {
         ...createDatasetActivities(dataset),
         ...createLabelingSteps({
-          ...{ db, artifacts, duck, scorer },
+          ...{ db, artifacts, duck, scorer, scratch },
           quickModel: (input) => quickModel(training, input),
           mergeLabels: (input, answered) => mergeLabels(dataset, input, answered),
         }),

@@ -1,6 +1,6 @@
 // After people have answered: the dataset version with their labels in it. Nobody answered: the version as it was.
 import { identifier } from '../../adapters/duckdb.js';
-import { datasetOf, getDatasetVersion } from '../../db/dataset.js';
+import { datasetOf, type DatasetVersionRow, getDatasetVersion } from '../../db/dataset.js';
 import { labelsOf } from '../../db/labeling.js';
 import { runSpecification } from '../../db/run.js';
 import type { BatchCounts } from '../../domain/labeling.js';
@@ -9,10 +9,26 @@ import type { StepInput } from '../../domain/run.js';
 import type { LabelResult, ValidateResult, ProfileResult } from '../../domain/steps.js';
 import { currentStep } from '../step.js';
 import { type DatasetDeps, inScratch, parquet, putSelect, resultOf, writeFacts } from './deps.js';
-import { annotatorsOf, labelFacts, loadLabels, requireClasses, writeVersion } from './version.js';
+import type { RawWatermark } from './extract.js';
+import { annotatorsOf, autoBatchesOf, labelFacts, loadLabels, requireClasses, writeVersion } from './version.js';
+
+const resolvedSources = ['human', 'truth', 'auto', 'pseudo'] as const;
+
+/** FROM item of the typed rows with no other labels than those of the data itself. */
+async function ownLabels(
+  deps: Pick<DatasetDeps, 'artifacts'>,
+  { typed, version }: { typed: string; version: DatasetVersionRow },
+): Promise<string> {
+  const { raw } = version.watermark as RawWatermark;
+  if (raw === undefined) throw new Failure('Internal', 'the version names no raw file');
+  const [key, label] = [identifier(version.schema.key), identifier(version.schema.label)];
+  return `(SELECT typed.* REPLACE (own.${label} AS ${label}) FROM ${typed} AS typed
+    LEFT JOIN ${parquet(await deps.artifacts.localPath(raw))} AS own ON typed.${key} = own.${key})`;
+}
 
 /**
- * Merges the resolved labels of the dataset into the validated version of this run. Rows keep the label they have.
+ * Merges the resolved labels of the dataset into the validated version of this run. Rows keep the label they have; where
+ * there are automatic labels, which may have been withdrawn or mended since, only those of the data itself are kept.
  * Throws `OneClass` and `NoLabels` when the answers are not enough to train on.
  */
 export async function mergeLabels(
@@ -27,7 +43,9 @@ export async function mergeLabels(
   const version = await getDatasetVersion(deps.db, dataset.id, validated.dataset);
   const { schema } = version;
   const labels = await labelsOf(deps.db, dataset.id);
-  const typed = parquet(await deps.artifacts.localPath(validated.file));
+  const checked = parquet(await deps.artifacts.localPath(validated.file));
+  const anew = version.autoBatches.length > 0;
+  const typed = anew ? await ownLabels(deps, { typed: checked, version }) : checked;
   return inScratch(deps.config.scratch, async (folder) => {
     const made = await deps.duck.session({ exact: true, signal: currentStep().signal }, async (session) => {
       await loadLabels(session, labels);
@@ -39,9 +57,9 @@ export async function mergeLabels(
         FROM ${typed} AS typed LEFT JOIN resolved ON typed.${key} = resolved.key ORDER BY typed.${key}`;
       return { facts, file: (await putSelect(deps, session, select, folder)).digest };
     });
-    // `given` of the typed file counts what validate found labelled, from whatever source; the difference is new.
-    const counts = { ...version.labelCounts };
-    for (const source of ['human', 'truth', 'auto', 'pseudo'] as const) counts[source] += made.facts.counts[source];
+    // `given` of the validated file counts what validate found labelled, from whatever source; the difference is new
+    const counts = anew ? made.facts.counts : { ...version.labelCounts };
+    for (const source of anew ? [] : resolvedSources) counts[source] += made.facts.counts[source];
     const { digest } = await writeFacts(deps, { file: made.file }, (tx) =>
       writeVersion(tx, {
         ...version,
@@ -50,12 +68,13 @@ export async function mergeLabels(
         parents: [validated.dataset],
         report: resultOf<ProfileResult>(input, 'profile').report,
         annotators: annotatorsOf(labels),
+        autoBatches: autoBatchesOf(labels),
         labelCounts: counts,
       }),
     );
     const fresh = made.facts.labelled - validated.labelled;
     return {
-      summary: `${fresh} labels are new, ${made.facts.labelled} of ${validated.rows} rows are labelled`,
+      summary: `${Math.abs(fresh)} labels are ${fresh < 0 ? 'withdrawn' : 'new'}, ${made.facts.labelled} of ${validated.rows} rows are labelled`,
       ...batch,
       dataset: digest,
       file: made.file,

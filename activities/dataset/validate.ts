@@ -18,7 +18,15 @@ import type { RawWatermark } from './extract.js';
 import { statedTypes } from './infer.js';
 import { checkTable, type RowRule, rowRules } from './rules.js';
 import { decideSchema } from './schema.js';
-import { annotatorsOf, labelFacts, loadLabels, requireClasses, writeTyped, writeVersion } from './version.js';
+import {
+  annotatorsOf,
+  autoBatchesOf,
+  labelFacts,
+  loadLabels,
+  requireClasses,
+  writeTyped,
+  writeVersion,
+} from './version.js';
 
 interface Work {
   deps: DatasetDeps;
@@ -176,6 +184,7 @@ async function makeVersion(
         quarantine: bad.digest,
         quarantined: bad.count,
         annotators: annotatorsOf(labels),
+        autoBatches: autoBatchesOf(labels),
         labelCounts: facts.counts,
       });
     },

@@ -111,6 +111,7 @@ export interface VersionFacts extends TypedFile {
   quarantined: number;
   annotators: string[];
   labelCounts: Record<LabelSource, number>;
+  autoBatches: string[];
 }
 
 /** Records a version, and keeps its report and the raw file that the next `extract` goes on from. Part of the caller's transaction. */
@@ -126,6 +127,12 @@ export async function writeVersion(tx: Tx, facts: VersionFacts): Promise<{ versi
     if (kept) await referArtifact(tx, { digest: kept, owner, role });
   }
   return made;
+}
+
+/** Label batches whose automatic labels are in use. */
+export function autoBatchesOf(labels: readonly ResolvedLabel[]): string[] {
+  const batches = labels.flatMap(({ source, batch }) => (source === 'auto' && batch !== null ? [batch] : []));
+  return [...new Set(batches)].sort();
 }
 
 /** Who gave labels that are in use. */

@@ -2,13 +2,15 @@
 import { identifier, sqlLiteral } from '../../adapters/duckdb.js';
 import { readInputs } from '../../adapters/inputs.js';
 import { inTransaction } from '../../db/client.js';
-import { batchState, openBatch } from '../../db/labeling.js';
+import { autoRound } from '../../db/auto.js';
+import { batchState, keysOfModels, type NewTask, openBatch } from '../../db/labeling.js';
 import { runSpecification } from '../../db/run.js';
 import { recordWaitStep } from '../../db/step.js';
 import type { Labeling } from '../../domain/document-labeling.js';
 import type { ColumnType, Schema } from '../../domain/dataset.js';
 import { Failure } from '../../domain/failures.js';
 import type { Json } from '../../domain/json.js';
+import { mixAudit } from '../../domain/auto-label.js';
 import { pickTasks } from '../../domain/label-pick.js';
 import type { BatchCounts } from '../../domain/labeling.js';
 import { allClasses } from '../../domain/measure.js';
@@ -18,9 +20,11 @@ import { featureColumns } from '../../domain/signature.js';
 import { type LabelResult, labelledVersion, type SplitResult } from '../../domain/steps.js';
 import { createRandom, drawWithout } from '../../stats/prng.js';
 import { currentStep } from '../step.js';
-import { type PoolDeps, scorePool, suggestionsOf } from './pool.js';
+import { planRound, type RoundPlan } from './auto.js';
+import type { CertifyDeps } from './certify.js';
+import { type PoolAsked, scorePool, suggestionsOf } from './pool.js';
 
-export interface LabelingDeps extends PoolDeps {
+export interface LabelingDeps extends CertifyDeps {
   /** The dataset version with the answers in it (activities/dataset/merge.ts). */
   mergeLabels(input: StepInput, answered: { batch: string | null; counts: BatchCounts | null }): Promise<LabelResult>;
 }
@@ -49,11 +53,16 @@ async function openLabels(deps: LabelingDeps, input: StepInput): Promise<OpenedL
   const { labeling } = document;
   if (!labeling) return { summary: 'the pipeline asks nobody', batch: null };
   const seed = document.split.seed + input.context.number;
-  const scored = await scorePool(deps, input, { ...labeling, seed });
-  const picks = pickTasks(scored.candidates, { ...labeling, seed, covered: scored.covered });
-  if (picks.length === 0) return { summary: 'every row of the training part has a label', batch: null };
+  const auto = await autoOf(deps, input, { ...labeling, seed });
+  const scored = auto?.scored ?? (await scorePool(deps, input, { ...labeling, seed }));
+  const candidates = auto?.left(scored.candidates) ?? scored.candidates;
+  const picks = pickTasks(candidates, { ...labeling, seed, covered: scored.covered });
+  const due = auto?.audits ?? [];
+  if (picks.length + due.length === 0) return { summary: 'every row of the training part has a label', batch: null };
   const tests = await goldRows(deps, input, labeling);
-  const items = await readItems(deps, input, document, schema, [...picks, ...tests]);
+  const items = await readItems(deps, input, document, schema, [...picks, ...due, ...tests]);
+  // rows that a source has dropped since cannot be shown
+  const audits = due.filter(({ key }) => items.has(key));
   const classes = document.dataset.task === 'classification' ? await knownClasses(deps, input, scored.classes) : null;
   const suggestions = suggestionsOf(scored, picks);
   const openedAt = new Date();
@@ -61,10 +70,14 @@ async function openLabels(deps: LabelingDeps, input: StepInput): Promise<OpenedL
   const { run, project } = input.context;
   const opened = await inTransaction(deps.db, async (tx) => {
     await step.guard(tx);
-    const tasks = picks.map((pick) => ({
+    const asked = picks.map((pick): NewTask => ({
       ...pick,
       item: items.get(pick.key) ?? {},
       suggestion: suggestions.get(pick.key) ?? null,
+    }));
+    const checks = audits.map(({ key, suggestion }): NewTask => ({
+      ...{ key, item: items.get(key) ?? {}, suggestion },
+      ...{ reason: 'audit', probability: null, score: null },
     }));
     const gold = tests.map(({ key, label }) => ({
       ...{ key, item: items.get(key) ?? {}, gold: label, suggestion: suggestions.get(key) ?? null },
@@ -73,8 +86,9 @@ async function openLabels(deps: LabelingDeps, input: StepInput): Promise<OpenedL
     const { task } = document.dataset;
     const batch = await openBatch(tx, {
       ...{ run, node: input.node, project, dataset, deadline, classes, task, policy: labeling.policy },
-      tasks: [...tasks, ...gold],
+      tasks: [...mixAudit(asked, checks, seed), ...gold],
     });
+    await auto?.open(tx, batch.id, audits);
     const since = new Date(Date.parse(batch.deadline) - labeling.deadlineMs).toISOString();
     await recordWaitStep(tx, {
       run,
@@ -86,7 +100,16 @@ async function openLabels(deps: LabelingDeps, input: StepInput): Promise<OpenedL
     const escalate = labeling.policy.escalate ? { escalate: true as const } : {};
     return { id, openedAt: since, deadline: until, tasks: count, ...escalate };
   });
-  return { summary: `asked for ${opened.tasks} labels (${labeling.strategy}, ${scored.by})`, batch: opened };
+  const alone = auto ? `; labelled without people: ${auto.plan.labels.length}, ${auto.plan.why}` : '';
+  return { summary: `asked for ${opened.tasks} labels (${labeling.strategy}, ${scored.by})${alone}`, batch: opened };
+}
+
+/** Null: the run is no round of a campaign with automatic labels. */
+async function autoOf(deps: LabelingDeps, input: StepInput, asked: PoolAsked): Promise<RoundPlan | null> {
+  const auto = await autoRound(deps.db, input.context.run);
+  if (!auto) return null;
+  const { dataset } = await runSpecification(deps.db, input.context.run);
+  return planRound(deps, input, { auto, dataset, asked });
 }
 
 /** Enough test items that nobody runs out of them before the batch is done, and some to spare. */
@@ -99,17 +122,19 @@ async function goldRows(
   { batchSize, policy }: Labeling,
 ): Promise<{ key: string; label: string }[]> {
   if (policy.gold.share === 0) return [];
-  const { document } = await runSpecification(deps.db, input.context.run);
-  const { keys, labels } = await readInputs(deps.duck, {
+  const { document, dataset } = await runSpecification(deps.db, input.context.run);
+  const read = await readInputs(deps.duck, {
     file: await deps.artifacts.localPath(labelledVersion(input).file),
     split: await deps.artifacts.localPath((input.inputs['split'] as unknown as SplitResult).split),
     ...{ part: 'train', labelled: true },
     signature: { num: [], cat: [], task: document.dataset.task, classes: [] },
   });
+  // what a model said is no known answer
+  const guessed = new Set(await keysOfModels(deps.db, dataset));
+  const known = read.keys.flatMap((key, row) => (guessed.has(key) ? [] : [{ key, label: read.labels[row] ?? '' }]));
   const wanted = Math.ceil((batchSize * policy.gold.share) / (1 - policy.gold.share)) * goldSpare;
   const random = createRandom(document.split.seed + input.context.number);
-  const drawn = drawWithout(random, keys.length, Math.min(keys.length, wanted));
-  return drawn.map((row) => ({ key: keys[row] ?? '', label: labels[row] ?? '' }));
+  return drawWithout(random, known.length, Math.min(known.length, wanted)).map((row) => known[row]!);
 }
 
 async function facts(deps: LabelingDeps, input: StepInput) {

@@ -1,4 +1,5 @@
 // Datasets, the arrivals of rows, and frozen versions.
+import { sql } from 'drizzle-orm';
 import { bigint, foreignKey, index, integer, jsonb, pgTable, primaryKey, text, unique } from 'drizzle-orm/pg-core';
 import {
   formats,
@@ -6,6 +7,7 @@ import {
   type Format,
   type LabelSource,
   type Schema,
+  type Superseded,
   type Task,
   type Watermark,
 } from '../../domain/dataset.js';
@@ -78,6 +80,13 @@ export const datasetVersion = pgTable(
     run: text('run').notNull(),
     annotators: jsonb('annotators').$type<string[]>().notNull(),
     labelCounts: jsonb('label_counts').$type<Record<LabelSource, number>>().notNull(),
+    /** Label batches whose automatic labels it may hold. */
+    autoBatches: jsonb('auto_batches')
+      .$type<string[]>()
+      .notNull()
+      .default(sql`'[]'::jsonb`),
+    /** It holds labels that were withdrawn since; null: as good as ever. */
+    superseded: jsonb('superseded').$type<Superseded>(),
     createdAt: createdAt(),
   },
   (t) => [

@@ -1,6 +1,7 @@
 // All tables: what migrations are made from.
 export * from './approval.js';
 export * from './artifact.js';
+export * from './auto.js';
 export * from './campaign.js';
 export * from './dataset.js';
 export * from './labeling.js';

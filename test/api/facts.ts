@@ -57,6 +57,7 @@ async function putVersion(api: TestApi, run: string, pipeline: string): Promise<
     run,
     annotators: ['kim'],
     labelCounts: { given: 90, human: 10, truth: 0, auto: 0, pseudo: 0 },
+    autoBatches: [],
   });
   return digest;
 }

@@ -94,6 +94,8 @@ it('one lives per pipeline, and only where every round fits the document', async
   expect(await failureOf(create(numbers))).toBe('InvalidRequest');
   const stop = { ...rules, target: 0.9 };
   expect(await failureOf(create(numbers, { strategies: ['random'], stop }))).toBe('InvalidRequest');
+  const auto = { maxError: 0.05, confidence: 0.95, auditShare: 0.05 };
+  expect(await failureOf(create(numbers, { strategies: ['random'], auto }))).toBe('InvalidRequest');
   await create(numbers, { strategies: ['random'] });
 });
 

@@ -114,6 +114,7 @@ export const versionOf = (dataset: string, run: string): NewDatasetVersion => ({
   run,
   annotators: ['kim'],
   labelCounts: { given: 2, human: 1, truth: 0, auto: 0, pseudo: 0 },
+  autoBatches: [],
 });
 
 /** A run of the pipeline that ends with a registered version. */

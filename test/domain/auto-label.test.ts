@@ -2,8 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   type AutoCandidate,
+  auditQuota,
   type AutoRules,
   type CheckedItem,
+  coveredItems,
   deltaOf,
   judgeAudit,
   mixAudit,
@@ -63,6 +65,47 @@ describe('what is labelled alone', () => {
     }
     // 60 x 0.05 = 3, standard deviation 1.7
     expect(broken).toBeLessThanOrEqual(8);
+  });
+});
+
+describe('a second batch of the same campaign', () => {
+  const loose = { ...rules, maxError: 0.1 };
+  /** Of its labels, by what the model says of itself, which is the truth here. */
+  const errorRate = (labels: readonly { confidence: number }[]) =>
+    labels.reduce((sum, { confidence }) => sum + 1 - confidence, 0) / labels.length;
+
+  /** How many of 30 campaigns label more than 10 % wrong in the second batch, from the sample that `remains`. */
+  function broken(remains: (sample: CheckedItem[], covered: CheckedItem[]) => CheckedItem[]): number {
+    let found = 0;
+    for (let seed = 0; seed < 30; seed += 1) {
+      const { pool, sample } = drawn(seed, 4_000);
+      // few of them have an answer yet, so that it dares little
+      const first = planAutoLabels({ rules: loose, batch: 1, pool, sample: sample.slice(0, 500), seed });
+      const gone = new Set(first.labels.map(({ key }) => key));
+      const rest = pool.filter(({ key }) => !gone.has(key));
+      const left = remains(sample, coveredItems(sample, first));
+      const { labels } = planAutoLabels({ rules: loose, batch: 2, pool: rest, sample: left, seed });
+      if (labels.length > 0 && errorRate(labels) > loose.maxError) found += 1;
+    }
+    return found;
+  }
+
+  it('keeps the promise by what its own rows are like, once the sure ones have left pool and sample', () => {
+    expect(broken((sample, covered) => sample.filter((item) => !covered.includes(item)))).toBeLessThanOrEqual(2);
+  });
+
+  it('would break it if sure rows that are gone still vouched for the others', () => {
+    expect(broken((sample) => sample)).toBeGreaterThan(10);
+  });
+
+  it('costs a number only where something could be shown', () => {
+    const { pool, sample } = drawn(3, 200);
+    const of = (rows: number) => planAutoLabels({ rules, batch: 1, pool, sample: sample.slice(0, rows), seed: 1 });
+    const { leastSample } = of(0);
+    expect(of(leastSample - 1).tested).toBe(false);
+    expect(of(leastSample).tested).toBe(true);
+    expect(coveredItems(sample, of(0))).toEqual([]);
+    expect([1, 2, 60].map(auditQuota)).toEqual([1, 1, 30]);
   });
 });
 

@@ -67,6 +67,64 @@ test('asks round after round until its labels are spent, whoever dies in between
   expect(landed?.n).toBe(12);
 });
 
+interface Auto {
+  status: string;
+  labels: number;
+  audited: number;
+  errors: number;
+  why: string;
+}
+
+test('labels alone what people vouch for, and takes it back when they do not', { timeout: 180_000 }, async () => {
+  const name = 'alone';
+  await post(system, pipeline(name, { labeling }), rows(240, { unlabelled: 3 }));
+  const auto = { maxError: 0.2, confidence: 0.9, auditShare: 1 };
+  const body = { pipeline: name, batchSize: 16, explore: 1, auto, stop: { labels: 48 }, by: 'kim' };
+  const { id } = await must<{ id: string }>(system, 'POST', '/api/v1/campaigns', body, 'begin-alone');
+  const found = () =>
+    must<Campaign & { labels: { auto: number }; auto: Auto[] }>(system, 'GET', `/api/v1/campaigns/${id}`);
+  const sources = () =>
+    system.sql<{ source: string; n: number }>(
+      `select source, count(*)::int as n from label
+        where dataset = (select dataset from pipeline where name = $1) group by 1 order by 1`,
+      [name],
+    );
+  // people draw and label so many that these can vouch for a model
+  const first = await round(id, 1);
+  expect((await attendRun(system, first.run, truthOf)).labels).toBe(16);
+  const second = await round(id, 2);
+  // it knows all that is left, and people check eight of that
+  expect((await attendRun(system, second.run, truthOf)).labels).toBe(8);
+  const standing = await found();
+  expect(standing.auto).toMatchObject([{ status: 'none' }, { status: 'standing', audited: 8, errors: 0 }]);
+  expect(standing.auto[0]!.why).toBe('0 checked items can show nothing, 14 are needed');
+  const alone = standing.auto[1]!.labels;
+  expect(standing.labels).toEqual({ human: 24, auto: alone - 8 });
+  expect(await sources()).toEqual([
+    { source: 'auto', n: alone - 8 },
+    { source: 'human', n: 24 },
+  ]);
+  const third = await round(id, 3);
+  await must(system, 'POST', `/api/v1/campaigns/${id}/decision`, { decision: 'pause', by: 'lee' });
+  const wrong = (item: Record<string, unknown>) => (truthOf(item) === 'yes' ? 'no' : 'yes');
+  expect((await attendRun(system, third.run, wrong)).labels).toBe(8);
+  const after = await found();
+  expect(after.auto[1]).toMatchObject({ status: 'revoked', audited: 16, errors: 8 });
+  expect(after.labels).toEqual({ human: 32, auto: 0 });
+  expect(await sources()).toEqual([{ source: 'human', n: 32 }]);
+  for (const { run } of [second, third]) {
+    const told = await must<{ labelsRevoked: object[] }>(system, 'GET', `/api/v1/runs/${run}`);
+    expect(told.labelsRevoked).toMatchObject([{ campaign: id, round: 2, reason: after.auto[1]!.why }]);
+  }
+  const { items } = await must<{
+    items: { run: string; labelCounts: { auto: number; human: number; given: number }; superseded: object | null }[];
+  }>(system, 'GET', `/api/v1/datasets/${name}/versions`);
+  // the third run's own version is without them, whatever it began with
+  expect(items[0]).toMatchObject({ run: third.run, labelCounts: { auto: 0, human: 32, given: 160 }, superseded: null });
+  expect(items.filter(({ superseded }) => superseded)).toMatchObject([{ run: second.run }]);
+  expect(items.filter(({ labelCounts }) => labelCounts.auto > 0)).toMatchObject([{ run: second.run }]);
+});
+
 test('is paused and stopped by people; one lives per pipeline', { timeout: 120_000 }, async () => {
   const id = await begin('halted', { deadline: '1 hour' });
   const first = await round(id, 1);
@@ -94,6 +152,9 @@ test.each([
   [{ stop: { deadline: 'yesterday' } }, 'stop.deadline'],
   [{ stop: { labels: 5 }, strategy: 'margins' }, 'strategy'],
   [{ stop: { labels: 5 }, batchSize: 0 }, 'batchSize'],
+  [{ stop: { labels: 5 }, auto: { maxError: 0.5 } }, 'auto.maxError'],
+  [{ stop: { labels: 5 }, auto: { audit: 0.1 } }, 'auto'],
+  [{ stop: { labels: 5 }, auto: {}, explore: 0 }, 'explore'],
 ])('refuses %j', async (more, path) => {
   const answer = await system.call<{ errors: { path: string }[] }>('POST', '/api/v1/campaigns', {
     pipeline: 'halted',

@@ -1,0 +1,68 @@
+// What a campaign's round labels without people, and what people are asked to check of that: planned here, written with
+// the batch (db/auto.ts), decided about when the batch closes (db/auto-decision.ts).
+import { type AutoRound, dueAudits, openAuto } from '../../db/auto.js';
+import type { Tx } from '../../db/client.js';
+import type { NewTask } from '../../db/labeling.js';
+import { auditQuota, type AutoPlan, autoPlanWithout, coveredItems, planAutoLabels } from '../../domain/auto-label.js';
+import type { PickCandidate } from '../../domain/label-pick.js';
+import type { StepInput } from '../../domain/run.js';
+import { certify, type Certified, type CertifyDeps } from './certify.js';
+import type { PoolAsked, ScoredPool } from './pool.js';
+
+type Audit = Pick<NewTask, 'key' | 'suggestion'> & { key: string; autoBatch: string | null };
+
+export interface RoundPlan {
+  /** The pool as the model sees it that people vouch for; null: there is none, others choose what to ask. */
+  scored: ScoredPool | null;
+  plan: AutoPlan;
+  /** What is left to ask people about. */
+  left(candidates: PickCandidate[]): PickCandidate[];
+  /** To be mixed into the batch. */
+  audits: Audit[];
+  /** Part of opening the batch, with those of the audits that it asks. */
+  open(tx: Tx, batch: string, asked: readonly Audit[]): Promise<void>;
+}
+
+/** @param asked of the batch for people */
+export async function planRound(
+  deps: CertifyDeps,
+  input: StepInput,
+  { auto, dataset, asked }: { auto: AutoRound; dataset: string; asked: PoolAsked },
+): Promise<RoundPlan> {
+  const certified = await certify(deps, input, asked);
+  const plan = planOf(auto, certified, asked.seed);
+  const quota = auditQuota(asked.batchSize);
+  const earlier = await dueAudits(deps.db, auto.campaign, quota);
+  const labels = new Map(plan.labels.map((one) => [one.key, one]));
+  const classes = certified?.classes ?? [];
+  const own = plan.audit.slice(0, quota - earlier.length).map((key): Audit => {
+    const { label, confidence } = labels.get(key)!;
+    return { key, autoBatch: null, suggestion: { label: classes[label] ?? '', confidence } };
+  });
+  const audits = earlier.map(({ key, autoBatch, ...suggestion }): Audit => ({ key, autoBatch, suggestion }));
+  return {
+    scored: certified?.scored ?? null,
+    plan,
+    left: (candidates) => candidates.filter(({ key }) => !labels.has(key)),
+    audits: [...audits, ...own],
+    open: (tx, batch, taken) =>
+      openAuto(tx, {
+        ...{ auto, batch, dataset, plan, classes },
+        pool: certified?.pool.length ?? 0,
+        sample: certified?.sample.length ?? 0,
+        covered: coveredItems(certified?.sample ?? [], plan).map(({ key }) => key),
+        asked: {
+          own: taken.flatMap(({ key, autoBatch }) => (autoBatch === null ? [key] : [])),
+          earlier: taken.flatMap(({ key, autoBatch }) => (autoBatch === null ? [] : [{ key, autoBatch }])),
+        },
+      }),
+  };
+}
+
+function planOf({ rules, number }: AutoRound, certified: Certified | null, seed: number): AutoPlan {
+  if (!certified) {
+    const why = 'there are too few labels beside the checked ones to make a model that these can judge';
+    return autoPlanWithout(rules, number, why);
+  }
+  return planAutoLabels({ rules, batch: number, pool: certified.pool, sample: certified.sample, seed });
+}

@@ -1,0 +1,129 @@
+// When a round's batch closes, people's answers judge automatic labels: those of the round land or do not, those of
+// earlier rounds stand on or are withdrawn, and every run that saw these is told. All in the closing's transaction.
+import { sql, type SQL } from 'drizzle-orm';
+import { type AutoRules, type AutoStatus, type AuditVerdict, judgeAudit } from '../domain/auto-label.js';
+import type { Superseded } from '../domain/dataset.js';
+import { appendAudit } from './audit.js';
+import { json, mustRow, rows, type Tx } from './client.js';
+import { appendEvent } from './event.js';
+
+interface HeldAuto {
+  id: string;
+  campaign: string;
+  project: string;
+  round: number;
+  status: AutoStatus;
+  batch: string;
+  dataset: string;
+  population: number;
+  rules: AutoRules;
+}
+
+/**
+ * Judges what the batch's people checked. Part of closing it, when its labels are those of the dataset already: a label
+ * of people is never replaced here.
+ */
+export async function settleAuto(tx: Tx, batch: string): Promise<void> {
+  const held = await rows<HeldAuto>(
+    tx,
+    sql`select a.id, a.campaign, c.project, a.round, a.status, a.batch, a.dataset, a.population,
+        c.settings -> 'auto' as rules
+      from auto_batch a join campaign c on c.id = a.campaign
+      where a.status in ('landing', 'standing')
+        and (a.batch = ${batch} or a.id in (select auto_batch from auto_label where asked = ${batch}))
+      order by a.id for update of a`,
+  );
+  if (held.length === 0) return;
+  await takeAnswers(tx, batch);
+  for (const one of held) await judge(tx, one);
+}
+
+/** The batch was cancelled: its own labels come to nothing, and what it was to check is asked again. */
+export async function voidAuto(tx: Tx, batch: SQL): Promise<void> {
+  await rows(
+    tx,
+    sql`update auto_batch set status = 'void', decided_at = clock_timestamp()
+      where batch in (${batch}) and status in ('none', 'landing')`,
+  );
+  await rows(tx, sql`update auto_label set asked = null, tries = tries - 1 where asked in (${batch})`);
+}
+
+async function takeAnswers(tx: Tx, batch: string): Promise<void> {
+  await rows(
+    tx,
+    sql`update auto_label l set answer = t.label, asked = case when t.status = 'labelled' then l.asked end
+      from label_task t where l.asked = ${batch} and t.batch = ${batch} and t.reason = 'audit' and t.key = l.key`,
+  );
+}
+
+async function judge(tx: Tx, held: HeldAuto): Promise<void> {
+  const counts = await mustRow<{ audited: number; errors: number }>(
+    tx,
+    sql`select count(answer)::int as audited, (count(*) filter (where answer <> label))::int as errors
+      from auto_label where auto_batch = ${held.id} and audit is not null`,
+  );
+  const verdict = judgeAudit({ ...counts, population: held.population }, held.rules);
+  const status = verdict.revoked ? 'revoked' : 'standing';
+  await rows(
+    tx,
+    sql`update auto_batch set status = ${status}, audited = ${counts.audited}, errors = ${counts.errors},
+        lo = ${verdict.lo}, hi = ${verdict.hi},
+        decided_at = case when status = ${status} then decided_at else clock_timestamp() end where id = ${held.id}`,
+  );
+  if (verdict.revoked) await withdraw(tx, held, { ...counts, ...verdict });
+  else if (held.status === 'landing') await land(tx, held);
+}
+
+async function land(tx: Tx, { id, dataset, batch }: HeldAuto): Promise<void> {
+  await rows(
+    tx,
+    sql`insert into label (dataset, key, label, source, annotators, batch)
+      select ${dataset}, key, label, 'auto', '[]', ${batch} from auto_label
+      where auto_batch = ${id} and answer is null order by key
+      on conflict (dataset, key) do nothing`,
+  );
+}
+
+type Evidence = AuditVerdict & { audited: number; errors: number };
+
+async function withdraw(tx: Tx, held: HeldAuto, evidence: Evidence): Promise<void> {
+  const { id, campaign, project, round, dataset, batch } = held;
+  const { audited, errors, lo } = evidence;
+  const least = (100 * lo).toFixed(1);
+  const promised = (100 * held.rules.maxError).toFixed(1);
+  const reason = `${errors} of ${audited} checked labels are wrong: at least ${least} % of all, ${promised} % are promised at most`;
+  await rows(tx, sql`update auto_batch set why = ${reason} where id = ${id}`);
+  await rows(
+    tx,
+    sql`delete from label l using auto_label a
+      where a.auto_batch = ${id} and l.dataset = ${dataset} and l.key = a.key and l.batch = ${batch} and l.source = 'auto'`,
+  );
+  const superseded: Superseded = { at: new Date().toISOString(), reason, autoBatch: id, campaign };
+  const versions = await rows<{ digest: string }>(
+    tx,
+    sql`update dataset_version set superseded = coalesce(superseded, ${json(superseded)})
+      where dataset = ${dataset} and auto_batches ? ${batch} returning digest`,
+  );
+  const runs = await runsThatSaw(
+    tx,
+    dataset,
+    versions.map(({ digest }) => digest),
+  );
+  const data = { autoBatch: id, campaign, round, reason };
+  for (const run of runs) await appendEvent(tx, { run, type: 'labels.revoked', data });
+  await appendAudit(tx, {
+    ...{ project, actor: 'perennial', verified: true, action: 'labels.revoked', subject: id },
+    details: { ...data, audited, errors, lo, hi: evidence.hi, versions: versions.length, runs },
+  });
+}
+
+/** Runs whose data was one of these versions, in the order in which their rows are locked. */
+async function runsThatSaw(tx: Tx, dataset: string, versions: string[]): Promise<string[]> {
+  const found = await rows<{ run: string }>(
+    tx,
+    sql`select distinct s.run from step s join run r on r.id = s.run
+      where r.dataset = ${dataset} and s.result ->> 'dataset' in (select jsonb_array_elements_text(${json(versions)}))
+      order by s.run`,
+  );
+  return found.map(({ run }) => run);
+}
