@@ -5,6 +5,8 @@ import { autoLabelThreshold, leastSample, type ThresholdTest } from '../stats/au
 import { createRandom, drawWithout } from '../stats/prng.js';
 import { argMax } from '../stats/rank.js';
 
+export type { ThresholdTest };
+
 export const autoStatuses = ['none', 'landing', 'standing', 'revoked', 'void'] as const;
 /**
  * Of an automatic batch. `none`: nothing may be labelled; `landing`: its round's people are not done; `void`: their batch

@@ -12,8 +12,7 @@ import {
   text,
   unique,
 } from 'drizzle-orm/pg-core';
-import { autoStatuses, type AutoStatus } from '../../domain/auto-label.js';
-import type { ThresholdTest } from '../../stats/auto-label.js';
+import { autoStatuses, type AutoStatus, type ThresholdTest } from '../../domain/auto-label.js';
 import { at, createdAt, oneOf, prefixed } from './columns.js';
 import { campaign } from './campaign.js';
 import { labelBatch } from './labeling.js';
