@@ -18,7 +18,10 @@ function tooLarge(limit: number): Failure {
 
 /** Throws before reading when the length is announced, while reading otherwise. */
 export async function readBytes(request: Request, limit: number): Promise<Buffer> {
-  if (Number(request.headers.get('content-length') ?? '0') > limit) throw tooLarge(limit);
+  const announced = request.headers.get('content-length');
+  if (Number(announced ?? '0') > limit) throw tooLarge(limit);
+  // a body in one piece needs no stream around it, which costs more than the rest of a small request
+  if (announced !== null && /^\d{1,15}$/.test(announced)) return readWhole(request, limit);
   if (!request.body) return Buffer.alloc(0);
   const chunks: Uint8Array[] = [];
   let size = 0;
@@ -29,10 +32,20 @@ export async function readBytes(request: Request, limit: number): Promise<Buffer
       chunks.push(chunk);
     }
   } catch (error) {
-    throw error instanceof Failure ? error : new Failure('InvalidRequest', 'the body ended early', { cause: error });
+    throw error instanceof Failure ? error : endedEarly(error);
   }
   return Buffer.concat(chunks);
 }
+
+async function readWhole(request: Request, limit: number): Promise<Buffer> {
+  const bytes = await request.arrayBuffer().catch((error: unknown) => {
+    throw endedEarly(error);
+  });
+  if (bytes.byteLength > limit) throw tooLarge(limit);
+  return Buffer.from(bytes);
+}
+
+const endedEarly = (cause: unknown) => new Failure('InvalidRequest', 'the body ended early', { cause });
 
 export type BodyKind = 'json' | 'yaml';
 

@@ -22,8 +22,8 @@ export interface ApiRequest<P = unknown, Q = unknown, B = unknown> {
   params: P;
   query: Q;
   body: B;
-  /** sha256 of the canonical body. */
-  bodyDigest: string;
+  /** sha256 of the canonical body, made when it is asked for. */
+  readonly bodyDigest: string;
   /** `Idempotency-Key`, null when absent or when the operation takes none. */
   key: string | null;
   identity: Identity;
@@ -65,17 +65,25 @@ export function endpoint<P extends Shape, Q extends Shape, B extends z.ZodType>(
   handler: (request: ApiRequest<Values<P>, Values<Q>, z.infer<B>>, deps: ApiDeps) => Promise<Answer | Response>,
 ): Endpoint {
   if (!roles.includes(spec.role)) throw new TypeError(`${spec.method} ${spec.path} declares no role`);
+  // made once: a schema costs more than what it checks
+  const paramsSchema = z.object(spec.params ?? {});
+  const querySchema = z.object(spec.query ?? {});
   return {
     spec: spec as unknown as Endpoint['spec'],
     async handle(c, deps) {
       const identity = c.get('identity');
       requireRole(identity, spec.role);
-      const params = readParams(c, spec.params) as Values<P>;
-      const query = readQuery(c, spec.query) as Values<Q>;
+      const params = readParams(c, paramsSchema) as Values<P>;
+      const query = readQuery(c, querySchema) as Values<Q>;
       const key = readKey(c, spec.idempotent ?? false);
-      const { body, bodyDigest } = await readBody(c, spec);
+      const { body, sent } = await readBody(c, spec);
       const requestId = c.get('requestId');
-      const request = { c, params, query, body: body as z.infer<B>, bodyDigest, key, identity, requestId };
+      const request = {
+        ...{ c, params, query, body: body as z.infer<B>, key, identity, requestId },
+        get bodyDigest() {
+          return sha256Of(sent === undefined ? '' : canonicalJson(sent));
+        },
+      };
       const answer = await handler(request, deps);
       if (answer instanceof Response) return answer;
       if (deps.checkAnswers) checkAnswer(spec as unknown as Endpoint['spec'], answer);
@@ -91,15 +99,15 @@ export function requireRole(identity: Identity, needed: Role): void {
 }
 
 /** What cannot be an id or a name names nothing: 404, as for any unknown one. */
-function readParams(c: ApiContext, shape: Shape | undefined): unknown {
-  if (!shape) return {};
-  const parsed = z.object(shape).safeParse(c.req.param());
+function readParams(c: ApiContext, schema: z.ZodObject): unknown {
+  const parsed = schema.safeParse(c.req.param());
   if (parsed.success) return parsed.data;
   throw new Failure('NotFound', 'no address like this names anything');
 }
 
-function readQuery(c: ApiContext, shape: Shape = {}): unknown {
+function readQuery(c: ApiContext, schema: z.ZodObject): unknown {
   const given = c.req.queries();
+  const { shape } = schema;
   const known = Object.keys(shape);
   const values: Record<string, string> = {};
   for (const [name, all] of Object.entries(given)) {
@@ -113,7 +121,7 @@ function readQuery(c: ApiContext, shape: Shape = {}): unknown {
     if (fault !== null) throw invalid(name, fault);
     values[name] = value ?? '';
   }
-  return checked(z.object(shape), values, 'the query is not valid');
+  return checked(schema, values, 'the query is not valid');
 }
 
 function readKey(c: ApiContext, taken: boolean): string | null {
@@ -128,14 +136,14 @@ function readKey(c: ApiContext, taken: boolean): string | null {
 async function readBody(
   c: ApiContext,
   spec: Pick<EndpointSpec<Shape, Shape, z.ZodType>, 'body' | 'bodyMode' | 'yaml' | 'limitBytes'>,
-): Promise<{ body: unknown; bodyDigest: string }> {
-  if (!spec.body || spec.bodyMode === 'stream') return { body: undefined, bodyDigest: sha256Of('') };
+): Promise<{ body: unknown; sent?: Json }> {
+  if (!spec.body || spec.bodyMode === 'stream') return { body: undefined };
   const bytes = await readBytes(c.req.raw, spec.limitBytes ?? jsonLimitBytes);
   let value: Json = {};
   if (bytes.length > 0 || spec.bodyMode !== 'optional') {
     value = parseBody(bytes, bodyKind(c.req.header('content-type'), spec.yaml ?? false));
   }
-  return { body: checked(spec.body, value, 'the body is not valid'), bodyDigest: sha256Of(canonicalJson(value)) };
+  return { body: checked(spec.body, value, 'the body is not valid'), sent: value };
 }
 
 /** Parses with a schema; every fault with its path. @throws Failure `InvalidRequest` */

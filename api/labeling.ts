@@ -187,11 +187,13 @@ function answering(): Endpoint[] {
           ...(skip === undefined ? {} : { skip }),
           ...(comment === undefined ? {} : { comment }),
         }));
-        return once(request, deps, async (tx) => {
+        const work = async (tx: Tx) => {
           const outcome = await annotate(tx, { project, batch: params.id, labeler: actor.by, answers });
           await auditBehalf(tx, project, actor, 'labels.annotated', params.id);
           return { status: 200, body: outcome };
-        });
+        };
+        // the workflow is told a second later
+        return once(request, deps, work, { send: false });
       },
     ),
     endpoint(

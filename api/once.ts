@@ -15,11 +15,15 @@ export function idempotencyKeyOf(request: ApiRequest, key: string) {
   };
 }
 
-/** Runs `work` in a transaction; with an Idempotency-Key at most once per key. Sends the outbox after the commit. */
+/**
+ * Runs `work` in a transaction; with an Idempotency-Key at most once per key. Sends the outbox after the commit, where
+ * `work` writes what is due at once.
+ */
 export async function once(
   request: ApiRequest,
   deps: ApiDeps,
   work: (tx: Tx) => Promise<{ status: number; body: object }>,
+  options: { send?: false } = {},
 ): Promise<Answer> {
   const { key } = request;
   const answer = await inTransaction(deps.db, async (tx): Promise<Answer> => {
@@ -30,6 +34,6 @@ export async function once(
     });
     return { status, body, ...(replayed ? { headers: { 'idempotent-replay': 'true' } } : {}) };
   });
-  deps.kick();
+  if (options.send !== false) deps.kick();
   return answer;
 }

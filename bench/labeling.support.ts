@@ -1,5 +1,7 @@
 // A whole perennial with one large label batch, and labelers who work on it over HTTP, for benches of labeling.
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { Agent, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -86,6 +88,41 @@ async function openLargeBatch(db: Db, count: number, policy: Partial<LabelPolicy
   });
 }
 
+/** Seconds on a core since each began: of every service, and of this process with all its people. Linux only. */
+export async function cpuSeconds(bed: LabelingBed): Promise<Record<string, number>> {
+  const { pids } = await bed.running();
+  const services = Object.entries(pids).filter((one): one is [string, number] => typeof one[1] === 'number');
+  const spent = Object.fromEntries(
+    services.map(([name, pid]) => {
+      const ticks = ticksOf(statOf(pid)) + (name === 'postgres' ? ticksOfChildren(pid) : 0);
+      return [name, ticks / ticksPerSecond];
+    }),
+  );
+  const { user, system } = process.cpuUsage();
+  return { ...spent, people: (user + system) / 1e6 };
+}
+
+const ticksPerSecond = 100;
+
+function statOf(pid: number | string): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, 'utf8')
+      .replace(/^.*\) /, '')
+      .split(' ');
+  } catch {
+    return [];
+  }
+}
+
+const ticksOf = (stat: string[]): number => Number(stat[11] ?? 0) + Number(stat[12] ?? 0);
+
+/** Of Postgres: it has a process for each connection. */
+function ticksOfChildren(parent: number): number {
+  const all = existsSync('/proc') ? readdirSync('/proc').filter((name) => /^\d+$/.test(name)) : [];
+  const children = all.map(statOf).filter((stat) => stat[1] === String(parent));
+  return children.reduce((sum, stat) => sum + ticksOf(stat), 0);
+}
+
 export interface Leased {
   taskId: string;
   fence: number;
@@ -93,20 +130,39 @@ export interface Leased {
 
 /** A call that is sent again until somebody answers: what a page does on a bad network. */
 export async function persistently<T>(bed: LabelingBed, path: string, body: unknown, key?: string): Promise<T> {
-  const headers = { 'content-type': 'application/json', ...(key === undefined ? {} : { 'idempotency-key': key }) };
   for (;;) {
     try {
-      const response = await fetch(`${bed.api}/api/v1/label-batches/${bed.batch}/${path}`, {
-        ...{ method: 'POST', headers, body: JSON.stringify(body), signal: AbortSignal.timeout(30_000) },
-      });
-      const answer = (await response.json()) as T & { type?: string; detail?: string };
-      if (response.ok) return answer;
-      if (response.status < 500) throw new Refused(`${response.status} ${answer.type}: ${answer.detail}`);
+      const { status, text } = await post(`${bed.api}/api/v1/label-batches/${bed.batch}/${path}`, body, key);
+      const answer = JSON.parse(text) as T & { type?: string; detail?: string };
+      if (status < 400) return answer;
+      if (status < 500) throw new Refused(`${status} ${answer.type}: ${answer.detail}`);
     } catch (error) {
       if (error instanceof Refused) throw error;
     }
     await sleep(100);
   }
+}
+
+const agent = new Agent({ keepAlive: true });
+
+// people have machines of their own: fetch would take as much of this one as the API
+function post(url: string, body: unknown, key: string | undefined): Promise<{ status: number; text: string }> {
+  const content = JSON.stringify(body);
+  const headers = {
+    ...{ 'content-type': 'application/json', 'content-length': Buffer.byteLength(content) },
+    ...(key === undefined ? {} : { 'idempotency-key': key }),
+  };
+  return new Promise((resolve, reject) => {
+    const sent = request(url, { method: 'POST', headers, agent, timeout: 30_000 }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, text: Buffer.concat(chunks).toString() }));
+      response.on('error', reject);
+    });
+    sent.on('timeout', () => sent.destroy(new Error('no answer in time')));
+    sent.on('error', reject);
+    sent.end(content);
+  });
 }
 
 /** The API understood and said no. */

@@ -52,7 +52,8 @@ export function createDb(url: string, options: DbOptions = {}): { db: Db; close(
     // later than the server's: a statement that only the client gave up would run on
     query_timeout: statementTimeoutMs + 1_000,
     keepAlive: true,
-    options: `-c timezone=UTC -c statement_timeout=${statementTimeoutMs} -c idle_in_transaction_session_timeout=60000`,
+    // jit: a plan that stops at its first rows is priced as if it ran to the end, and would be compiled for nothing
+    options: `-c timezone=UTC -c jit=off -c statement_timeout=${statementTimeoutMs} -c idle_in_transaction_session_timeout=60000`,
   });
   const onError = options.onError ?? (() => undefined);
   pool.on('error', onError);
@@ -141,19 +142,33 @@ export async function row<T>(tx: Tx, statement: SQL): Promise<T | null> {
   return (await rows<T>(tx, statement))[0] ?? null;
 }
 
+const statementNames = new Map<string, string>();
+
+function statementName(text: string): string {
+  const known = statementNames.get(text);
+  if (known !== undefined) return known;
+  const name = `p_${createHash('sha256').update(text).digest('hex').slice(0, 24)}`;
+  statementNames.set(text, name);
+  return name;
+}
+
 /**
- * As `row`, prepared once per connection: for the statements whose planning costs more than their work. Their text must
+ * As `rows`, prepared once per connection: for the statements whose planning costs more than their work. Their text must
  * not vary with their values.
  */
-export async function preparedRow<T>(tx: Tx, statement: SQL): Promise<T | null> {
+export async function preparedRows<T>(tx: Tx, statement: SQL): Promise<T[]> {
   try {
     const query = dialect.sqlToQuery(statement);
-    const name = `p_${createHash('sha256').update(query.sql).digest('hex').slice(0, 24)}`;
-    const result = await tx._.session.prepareQuery(query, undefined, name, false).execute();
-    return ((result as pg.QueryResult).rows[0] as T | undefined) ?? null;
+    const result = await tx._.session.prepareQuery(query, undefined, statementName(query.sql), false).execute();
+    return (result as pg.QueryResult).rows as T[];
   } catch (error) {
     throw asFault(error);
   }
+}
+
+/** As `preparedRows`, of a statement that gives at most one row. */
+export async function preparedRow<T>(tx: Tx, statement: SQL): Promise<T | null> {
+  return (await preparedRows<T>(tx, statement))[0] ?? null;
 }
 
 /** Runs one statement that gives exactly one row. @throws as `rows`; Failure `Internal` when there is none */
@@ -166,6 +181,18 @@ export async function mustRow<T>(tx: Tx, statement: SQL): Promise<T> {
 /** A value as a `jsonb` parameter; null and undefined as SQL null. */
 export function json(value: Json | object | null | undefined): SQL {
   return value === null || value === undefined ? sql`null::jsonb` : sql`${JSON.stringify(value)}::jsonb`;
+}
+
+/**
+ * `any(…)` of texts, as one parameter: the statement's text is the same however many there are. Postgres plans a prepared
+ * statement anew for each call where that looks cheaper, so their number is kept from it; likewise `limitOf`.
+ */
+export function anyOf(texts: readonly string[]): SQL {
+  return sql`any(array(select unnest(${sql.param(texts)}::text[])))`;
+}
+
+export function limitOf(count: number): SQL {
+  return sql`limit (select ${count}::bigint)`;
 }
 
 /** Postgres' text of a moment as ISO 8601 in UTC. */

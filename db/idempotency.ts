@@ -2,7 +2,7 @@
 import { sql } from 'drizzle-orm';
 import { Failure } from '../domain/failures.js';
 import type { Json } from '../domain/json.js';
-import { atomically, mustRow, row, rows, type Tx } from './client.js';
+import { atomically, mustRow, preparedRow, preparedRows, row, type Tx } from './client.js';
 
 export interface IdempotencyKey {
   project: string;
@@ -36,10 +36,12 @@ export async function withIdempotency(
   work: (tx: Tx) => Promise<Answer>,
 ): Promise<Answer & { replayed: boolean }> {
   return atomically(tx, async (inner) => {
-    await insertKey(inner, key);
-    const held = await mustRow<StoredKey>(inner, sql`${stored(key)} for update`);
-    const answer = answerIn(key, held);
-    if (answer !== null) return { ...answer, replayed: true };
+    // who inserted it holds it: nobody else sees it before the commit
+    if (!(await insertKey(inner, key))) {
+      const held = await mustRow<StoredKey>(inner, sql`${stored(key)} for update`);
+      const answer = answerIn(key, held);
+      if (answer !== null) return { ...answer, replayed: true };
+    }
     const made = await work(inner);
     await writeAnswer(inner, key, made);
     return { ...made, replayed: false };
@@ -76,16 +78,19 @@ export async function storeIdempotent(tx: Tx, key: IdempotencyKey, answer: Answe
   });
 }
 
-async function insertKey(tx: Tx, key: IdempotencyKey): Promise<void> {
-  await rows(
+/** Whether it was new. */
+async function insertKey(tx: Tx, key: IdempotencyKey): Promise<boolean> {
+  const made = await preparedRow(
     tx,
     sql`insert into idempotency_key (project, subject, route, key, body_digest)
-      values (${key.project}, ${key.subject}, ${key.route}, ${key.key}, ${key.bodyDigest}) on conflict do nothing`,
+      values (${key.project}, ${key.subject}, ${key.route}, ${key.key}, ${key.bodyDigest}) on conflict do nothing
+      returning 1`,
   );
+  return made !== null;
 }
 
 async function writeAnswer(tx: Tx, key: IdempotencyKey, answer: Answer): Promise<void> {
-  await rows(
+  await preparedRows(
     tx,
     sql`update idempotency_key set status = ${answer.status}, body = ${JSON.stringify(answer.body)}::jsonb
       where ${isKey(key)}`,

@@ -1,9 +1,9 @@
 // People who label: what they can do, and what they were given and got right in a batch.
 import { sql } from 'drizzle-orm';
 import { Failure } from '../domain/failures.js';
-import { unfitness } from '../domain/label-policy.js';
-import { iso, json, mustRow, row, rows, type Tx } from './client.js';
-import type { LockedBatch } from './labeling-batch.js';
+import { isFit, type LabelPolicy, unfitness } from '../domain/label-policy.js';
+import { iso, json, mustRow, preparedRow, row, rows, type Tx } from './client.js';
+import { lockedBatch, type LockedBatch, sharedBatch, type StoredBatch } from './labeling-batch.js';
 
 export interface Labeler {
   name: string;
@@ -30,34 +30,76 @@ export async function saveLabeler(tx: Tx, project: string, { name, skills, langu
   );
 }
 
-export interface HeldLabeler {
+interface HeldLabeler {
+  /** Items given so far. */
   served: number;
-  goldServed: number;
+  paused: boolean;
+  right: number;
+  answered: number;
 }
 
 /**
- * Locks the labeler's row in the batch: two leases of one person take turns.
- * @throws Failure `LabelerUnfit`, `LabelerPaused`
+ * Locks the batch, shared with other people, and the labeler's row in it: two leases of one person take turns.
+ * @throws Failure `NotFound`, `BatchClosed`, `LabelerUnfit`, `LabelerPaused`
  */
 export async function holdLabeler(
   tx: Tx,
-  project: string,
-  { id, policy }: LockedBatch,
-  name: string,
-): Promise<HeldLabeler> {
+  of: { project: string; batch: string; labeler: string },
+): Promise<{ batch: LockedBatch; served: number }> {
+  const { labeler: name } = of;
+  const found = await preparedRow<StoredBatch & { held: HeldLabeler | null }>(
+    tx,
+    sql`with b as (${sharedBatch(of)}),
+      w as (select ${heldColumns} from batch_labeler w join b on b.id = w.batch where w.labeler = ${name} for update of w)
+      select b.*, (select to_jsonb(w) from w) as held from b`,
+  );
+  const batch = lockedBatch(of.batch, found);
+  if (batch.closed) throw new Failure('BatchClosed', `the batch ${batch.id} takes no more answers`);
+  await requireFit(tx, of.project, batch.policy, name);
+  const held = found?.held ?? (await firstHold(tx, batch.id, name));
+  if (!held.paused) return { batch, served: held.served };
+  const score = `${held.right} of ${held.answered} test items right, ${batch.policy.gold.minScore} is needed`;
+  throw new Failure('LabelerPaused', `${name}: ${score}`, { members: { labeler: name } });
+}
+
+const heldColumns = sql`w.served, w.paused_at is not null as paused, w.gold_right as "right", w.gold_answered as answered`;
+
+async function requireFit(tx: Tx, project: string, policy: LabelPolicy, name: string): Promise<void> {
   const { skills, languages } = policy.requires;
   const lacking = skills.length + languages.length > 0 && unfitness(policy, await labelerOf(tx, project, name));
   if (lacking) throw new Failure('LabelerUnfit', `${name} does not have ${lacking}`);
-  await rows(tx, sql`insert into batch_labeler (batch, labeler) values (${id}, ${name}) on conflict do nothing`);
-  const held = await mustRow<HeldLabeler & { paused: boolean; right: number; answered: number }>(
+}
+
+async function firstHold(tx: Tx, batch: string, name: string): Promise<HeldLabeler> {
+  await rows(tx, sql`insert into batch_labeler (batch, labeler) values (${batch}, ${name}) on conflict do nothing`);
+  return mustRow(
     tx,
-    sql`select served, gold_served as "goldServed", paused_at is not null as paused, gold_right as "right",
-        gold_answered as answered
-      from batch_labeler where batch = ${id} and labeler = ${name} for update`,
+    sql`select ${heldColumns} from batch_labeler w where w.batch = ${batch} and w.labeler = ${name} for update`,
   );
-  if (!held.paused) return held;
-  const found = `${held.right} of ${held.answered} test items right, ${policy.gold.minScore} is needed`;
-  throw new Failure('LabelerPaused', `${name}: ${found}`, { members: { labeler: name } });
+}
+
+export interface GoldScore {
+  right: number;
+  answered: number;
+}
+
+/** Counts answers to gold items. Who falls below the floor is paused, and what they hold goes to others. */
+export async function scoreGold(
+  tx: Tx,
+  batch: LockedBatch,
+  labeler: string,
+  { right, answered }: GoldScore,
+): Promise<GoldScore> {
+  const person = sql`batch = ${batch.id} and labeler = ${labeler}`;
+  const score = await mustRow<GoldScore>(
+    tx,
+    sql`update batch_labeler set gold_answered = gold_answered + ${answered}, gold_right = gold_right + ${right}
+      where ${person} returning gold_answered as answered, gold_right as "right"`,
+  );
+  if (isFit(batch.policy, score.answered, score.right)) return score;
+  await rows(tx, sql`update batch_labeler set paused_at = clock_timestamp() where ${person} and paused_at is null`);
+  await rows(tx, sql`delete from lease where ${person}`);
+  return score;
 }
 
 export interface BatchLabeler {

@@ -1,13 +1,21 @@
 // Answers to label tasks (architecture, rule 6): which count, which are kept beside those that count, which are refused;
 // and what the answers of a task come to once enough are there.
 import { sql } from 'drizzle-orm';
-import { accuracyOf, consensusOf, isRight, wantedAfter } from '../domain/consensus.js';
-import { labelText, preferences } from '../domain/label-kind.js';
-import { isFit } from '../domain/label-policy.js';
+import { isRight } from '../domain/consensus.js';
+import { labelText } from '../domain/label-kind.js';
 import type { AnnotationOutcome, Answer, Refusal, TaskStatus } from '../domain/labeling.js';
-import { atomically, json, mustRow, rows, type Tx } from './client.js';
+import { anyOf, atomically, json, preparedRow, preparedRows, type Tx } from './client.js';
 import { newId } from './id.js';
-import { lockBatch, type LockedBatch, settleAndWake, textLength } from './labeling-batch.js';
+import { type GoldScore, scoreGold } from './labeler.js';
+import {
+  lockedBatch,
+  type LockedBatch,
+  settleAndWake,
+  sharedBatch,
+  type StoredBatch,
+  textLength,
+} from './labeling-batch.js';
+import { answersSoFar, conclude, type CountedAnswer, writeConcluded } from './labeling-conclude.js';
 
 export interface AnnotateRequest {
   project: string;
@@ -33,8 +41,8 @@ export interface AnnotateResult {
  */
 export async function annotate(tx: Tx, request: AnnotateRequest): Promise<AnnotateResult> {
   return atomically(tx, async (inner) => {
-    const batch = await lockBatch(inner, request.project, request.batch, 'share');
-    const tasks = await lockTasks(inner, request);
+    const batch = await lockBatchAndTasks(inner, request);
+    const tasks = await readTasks(inner, request);
     const result: AnnotateResult = { accepted: 0, surplus: 0, refused: [] };
     const taken: TakenAnswer[] = [];
     for (const answer of request.answers) {
@@ -48,12 +56,13 @@ export async function annotate(tx: Tx, request: AnnotateRequest): Promise<Annota
       result[judged.kind === 'surplus' ? 'surplus' : 'accepted'] += 1;
       if (judged.fresh && task) taken.push(take(answer, task, { label, outcome: judged.kind }));
     }
-    await writeAnswers(inner, request, batch, taken);
+    if (taken.length > 0) await keep(inner, request, { batch, tasks, taken });
     return result;
   });
 }
 
 interface LockedTask {
+  id: string;
   status: TaskStatus;
   floor: number;
   wanted: number;
@@ -66,6 +75,12 @@ interface LockedTask {
   kept: number;
   /** This labeler's answers so far, by fence. */
   given: Map<number, GivenAnswer>;
+  /** Of everybody, above the floor. */
+  counted: CountedAnswer[];
+  skips: number;
+  /** How this labeler did on gold items. */
+  right: number;
+  tested: number;
 }
 
 interface GivenAnswer {
@@ -131,124 +146,96 @@ function take(
 ): TakenAnswer {
   task.given.set(answer.fence, { outcome, label });
   if (outcome === 'accepted') task.answered += 1;
+  if (outcome === 'skipped') task.skips += 1;
   return {
     ...{ id: newId('ann'), task: answer.taskId, fence: answer.fence, label, outcome, gold: task.gold },
     ...{ seconds: task.lease?.seconds ?? null, comment: answer.comment ?? null },
   };
 }
 
-async function lockTasks(tx: Tx, request: AnnotateRequest): Promise<Map<string, LockedTask>> {
-  const ids = json(request.answers.map((answer) => answer.taskId));
-  await rows(
+async function lockBatchAndTasks(tx: Tx, request: AnnotateRequest): Promise<LockedBatch> {
+  const ids = request.answers.map(({ taskId }) => taskId);
+  const found = await preparedRow<StoredBatch>(
     tx,
-    sql`select 1 from label_task where batch = ${request.batch} and id in (select jsonb_array_elements_text(${ids}))
-      order by position for update`,
+    sql`with b as (${sharedBatch(request)}),
+      t as (
+        select 1 from label_task t join b on b.id = t.batch where t.id = ${anyOf(ids)} order by t.position for update of t
+      )
+      select b.*, (select count(*) from t) as locked from b`,
   );
-  // a statement of its own, to see the leases as they are under the locks
-  const found = await rows<Omit<LockedTask, 'given'> & { id: string; given: [number, GivenAnswer][] | null }>(
+  return lockedBatch(request.batch, found);
+}
+
+/** In a statement of its own, to see leases and answers as they are under the locks. */
+async function readTasks(tx: Tx, { batch, labeler, answers }: AnnotateRequest): Promise<Map<string, LockedTask>> {
+  const found = await preparedRows<Omit<LockedTask, 'given'> & { given: [number, GivenAnswer][] | null }>(
     tx,
     sql`select t.id, t.status, t.floor, t.wanted, t.answered, t.gold, ${textLength} as "textLength",
         case when l.task is null then null else jsonb_build_object('fence', l.fence,
           'live', l.expires_at > clock_timestamp(),
           'seconds', extract(epoch from clock_timestamp() - l.leased_at)::float8) end as lease,
-        (select count(*)::int from lease o where o.task = t.id and o.labeler <> ${request.labeler}
+        (select count(*)::int from lease o where o.task = t.id and o.labeler <> ${labeler}
           and o.fence > t.floor and o.expires_at > clock_timestamp()) as kept,
-        (select jsonb_agg(jsonb_build_array(a.fence, jsonb_build_object('outcome', a.outcome, 'label', a.label))) from annotation a
-          where a.task = t.id and a.annotator = ${request.labeler}) as given
-      from label_task t left join lease l on l.task = t.id and l.labeler = ${request.labeler}
-      where t.batch = ${request.batch} and t.id in (select jsonb_array_elements_text(${ids}))`,
+        (select jsonb_agg(jsonb_build_array(a.fence, jsonb_build_object('outcome', a.outcome, 'label', a.label)))
+          from annotation a where a.task = t.id and a.annotator = ${labeler}) as given,
+        f.skips, f.counted, coalesce(me.gold_right, 0) as "right", coalesce(me.gold_answered, 0) as tested
+      from label_task t left join lease l on l.task = t.id and l.labeler = ${labeler}
+        left join batch_labeler me on me.batch = t.batch and me.labeler = ${labeler}
+        cross join lateral (
+          select ${answersSoFar} from annotation a left join batch_labeler w on w.batch = t.batch and w.labeler = a.annotator
+          where a.task = t.id and a.fence > t.floor) f
+      where t.batch = ${batch} and t.id = ${anyOf(answers.map(({ taskId }) => taskId))}`,
   );
   return new Map(found.map((task) => [task.id, { ...task, given: new Map(task.given ?? []) }]));
 }
 
-async function writeAnswers(tx: Tx, request: AnnotateRequest, batch: LockedBatch, taken: TakenAnswer[]): Promise<void> {
-  if (taken.length === 0) return;
+interface Taken {
+  batch: LockedBatch;
+  tasks: Map<string, LockedTask>;
+  taken: TakenAnswer[];
+}
+
+/** Writes answers and what the tasks come to with them. */
+async function keep(tx: Tx, request: AnnotateRequest, { batch, tasks, taken }: Taken): Promise<void> {
   const { labeler } = request;
-  await rows(
+  const score = await scoreTests(tx, labeler, batch, taken);
+  const asked = taken.filter(({ gold, outcome }) => gold === null && outcome !== 'surplus');
+  const concluded = asked.flatMap((answer) => {
+    const task = tasks.get(answer.task);
+    return task?.status === 'open' ? [conclude(batch, withAnswer(task, answer, score))] : [];
+  });
+  await preparedRows(
     tx,
     sql`with answered as (
         insert into annotation (id, task, annotator, fence, round, label, outcome, seconds, comment)
-        select id, task, ${labeler}, fence, ${batch.round}, label, outcome, seconds, comment
+        select id, task, ${labeler}, fence, ${batch.round}::int, label, outcome, seconds, comment
         from jsonb_to_recordset(${json(taken)})
           as a (id text, task text, fence int, label text, outcome text, seconds float8, comment text)
         returning task
+      ), returned as (
+        delete from lease using answered where lease.task = answered.task and lease.labeler = ${labeler}
       )
-      delete from lease using answered where lease.task = answered.task and lease.labeler = ${labeler}`,
+      ${writeConcluded(concluded)}`,
   );
-  await scoreGold(tx, request, batch, taken);
-  const asked = taken.filter(({ gold, outcome }) => gold === null && outcome !== 'surplus');
-  if (asked.length === 0) return;
-  await concludeTasks(tx, batch, [...new Set(asked.map(({ task }) => task))]);
-  await settleAndWake(tx, request.project, batch);
+  // the workflow looks at what is settled, no nearer
+  if (concluded.some(({ status }) => status !== 'open')) await settleAndWake(tx, request.project, batch);
 }
 
-/** Counts the answers to gold items; who falls below the floor is paused, and what they hold goes to others. */
-async function scoreGold(tx: Tx, request: AnnotateRequest, batch: LockedBatch, taken: TakenAnswer[]): Promise<void> {
+function withAnswer(task: LockedTask, { fence, label, outcome }: TakenAnswer, score: GoldScore | null) {
+  const { right, answered } = score ?? { right: task.right, answered: task.tested };
+  const fresh = label === null || outcome !== 'accepted' ? [] : [{ fence, label, right, answered }];
+  return { ...task, counted: [...task.counted, ...fresh] };
+}
+
+/** Null: no test among them. */
+async function scoreTests(
+  tx: Tx,
+  labeler: string,
+  batch: LockedBatch,
+  taken: TakenAnswer[],
+): Promise<GoldScore | null> {
   const tests = taken.filter(({ gold, outcome }) => gold !== null && outcome === 'accepted');
-  if (tests.length === 0) return;
+  if (tests.length === 0) return null;
   const right = tests.filter(({ gold, label }) => label !== null && isRight(batch.kind, gold ?? '', label)).length;
-  const person = sql`batch = ${batch.id} and labeler = ${request.labeler}`;
-  const score = await mustRow<{ right: number; answered: number }>(
-    tx,
-    sql`update batch_labeler set gold_answered = gold_answered + ${tests.length}, gold_right = gold_right + ${right}
-      where ${person} returning gold_answered as answered, gold_right as "right"`,
-  );
-  if (isFit(batch.policy, score.answered, score.right)) return;
-  await rows(tx, sql`update batch_labeler set paused_at = clock_timestamp() where ${person} and paused_at is null`);
-  await rows(tx, sql`delete from lease where ${person}`);
-}
-
-interface Concluded {
-  id: string;
-  status: TaskStatus;
-  wanted: number;
-  label: string | null;
-  confidence: number | null;
-}
-
-interface AnsweredTask {
-  id: string;
-  wanted: number;
-  answered: number;
-  skips: number;
-  answers: { label: string; right: number; answered: number }[] | null;
-}
-
-/** Counts the answers of the tasks anew, and says what those with enough of them come to; gold items are left out. */
-export async function concludeTasks(tx: Tx, batch: LockedBatch, ids: string[]): Promise<void> {
-  const found = await rows<AnsweredTask>(
-    tx,
-    sql`select t.id, t.wanted, count(*) filter (where a.outcome = 'accepted')::int as answered,
-        count(*) filter (where a.outcome = 'skipped')::int as skips,
-        jsonb_agg(jsonb_build_object('label', a.label, 'right', w.gold_right, 'answered', w.gold_answered)
-          order by a.fence) filter (where a.label is not null and a.outcome = 'accepted') as answers
-      from label_task t join annotation a on a.task = t.id and a.fence > t.floor
-        left join batch_labeler w on w.batch = t.batch and w.labeler = a.annotator
-      where t.id in (select jsonb_array_elements_text(${json(ids)})) and t.status = 'open'
-        and t.gold is null group by t.id`,
-  );
-  await rows(
-    tx,
-    sql`update label_task t set status = c.status, wanted = c.wanted, answered = c.answered, label = c.label,
-        confidence = c.confidence, annotated_at = clock_timestamp()
-      from jsonb_to_recordset(${json(found.map((task) => ({ answered: task.answered, ...conclude(batch, task) })))})
-        as c (id text, status text, wanted int, answered int, label text, confidence float8)
-      where t.id = c.id`,
-  );
-}
-
-function conclude({ kind, classes, policy }: LockedBatch, task: AnsweredTask): Concluded {
-  const { id, wanted, answered, skips } = task;
-  const open: Concluded = { id, status: 'open', wanted, label: null, confidence: null };
-  if (answered < wanted) return skips >= policy.skip.most ? { ...open, status: 'skipped' } : open;
-  const answers = (task.answers ?? []).map((one) => ({
-    label: one.label,
-    accuracy: accuracyOf(one.right, one.answered),
-  }));
-  if (answers.length === 0) return { ...open, status: 'skipped' };
-  const choices = kind === 'preference' ? preferences.length : (classes?.length ?? null);
-  const found = consensusOf(kind, answers, choices);
-  const more = wantedAfter(policy.overlap, wanted, found);
-  if (more > wanted) return { ...open, wanted: more };
-  return { ...open, status: 'labelled', label: found.label, confidence: found.confidence };
+  return scoreGold(tx, batch, labeler, { right, answered: tests.length });
 }

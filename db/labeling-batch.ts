@@ -5,7 +5,7 @@ import { Failure } from '../domain/failures.js';
 import type { LabelKind } from '../domain/label-kind.js';
 import { type LabelPolicy, policyOf } from '../domain/label-policy.js';
 import type { BatchStatus } from '../domain/labeling.js';
-import { mustRow, row, rows, type Tx } from './client.js';
+import { mustRow, preparedRows, row, type Tx } from './client.js';
 import { wake } from './outbox.js';
 
 export interface LockedBatch {
@@ -22,25 +22,32 @@ export interface LockedBatch {
   classes: string[] | null;
 }
 
+/** As its row gives it. */
+export type StoredBatch = Omit<LockedBatch, 'policy'> & { policy: Partial<LabelPolicy> };
+
 /**
- * Locks a batch, and says whether it takes answers. Answers and leases share it, so that people do not wait for each
- * other; what changes its status or round takes it alone.
- * @throws Failure `NotFound`
+ * The batch of an answer or a lease, its row shared: people do not wait for each other, and what changes its status or
+ * round waits for them.
  */
-export async function lockBatch(
-  tx: Tx,
-  project: string,
-  batch: string,
-  strength: 'share' | 'no key update',
-): Promise<LockedBatch> {
-  const found = await row<Omit<LockedBatch, 'policy'> & { policy: Partial<LabelPolicy> }>(
-    tx,
-    sql`select id, workflow_id as "workflowId", status, round, task, kind, policy, classes,
-        status <> 'open' or deadline <= clock_timestamp() as closed
-      from label_batch where id = ${batch} and project = ${project} for ${sql.raw(strength)}`,
-  );
+export const sharedBatch = ({ project, batch }: { project: string; batch: string }) =>
+  sql`select ${columns} from label_batch where id = ${batch} and project = ${project} for share`;
+
+const columns = sql`id, workflow_id as "workflowId", status, round, task, kind, policy, classes,
+  status <> 'open' or deadline <= clock_timestamp() as closed`;
+
+/** @throws Failure `NotFound` */
+export function lockedBatch(batch: string, found: StoredBatch | null): LockedBatch {
   if (found === null) throw new Failure('NotFound', `there is no label batch ${batch}`);
   return { ...found, policy: policyOf(found.policy) };
+}
+
+/** Locks a batch alone, to change its status or round, and says whether it takes answers. @throws Failure `NotFound` */
+export async function lockBatch(tx: Tx, project: string, batch: string): Promise<LockedBatch> {
+  const found = await row<StoredBatch>(
+    tx,
+    sql`select ${columns} from label_batch where id = ${batch} and project = ${project} for no key update`,
+  );
+  return lockedBatch(batch, found);
 }
 
 /** What a batch that is known to be there asks for. */
@@ -62,16 +69,17 @@ export const textLength = sql`length(t.item ->> 'text') + regexp_count(t.item ->
 export const shownReason = sql`case when t.reason = 'audit'
     and (select o.status from label_batch o where o.id = t.batch) in ('open', 'review') then 'explore' else t.reason end`;
 
-/** Whether something is left to ask about. */
+/** Whether something is left to ask about. In order, so that the index of open tasks is asked and not the whole table. */
 export const hasOpenTasks = (batch: string) =>
-  sql`exists (select 1 from label_task where batch = ${batch} and status = 'open' and gold is null)`;
+  sql`((select position from label_task where batch = ${batch} and status = 'open' and gold is null
+    order by position limit 1) is not null)`;
 
 /**
  * Goes to `review` when nothing is left to ask. Who shares the batch's row with others cannot change it and leaves it to
- * the one who comes next: the workflow, which is told of every answer, settles too.
+ * the one who comes next: the workflow, which is told of every settled task, settles too.
  */
 export async function settleBatch(tx: Tx, batch: string): Promise<void> {
-  await rows(
+  await preparedRows(
     tx,
     sql`update label_batch set status = 'review'
       where id in (select id from label_batch where id = ${batch} and status = 'open' for no key update skip locked)

@@ -3,7 +3,7 @@ import { sql } from 'drizzle-orm';
 import type { Json } from '../domain/json.js';
 import { json, rows, type Tx } from './client.js';
 import { newId } from './id.js';
-import { concludeTasks } from './labeling-answer.js';
+import { concludeTasks } from './labeling-conclude.js';
 import { lockBatch, settleBatch, type LockedBatch } from './labeling-batch.js';
 
 export interface GivenAnswer {
@@ -31,7 +31,7 @@ const insertedAtOnce = 5_000;
 export async function insertAnswers(tx: Tx, of: { id: string; project: string }, tasks: AnsweredTask[]): Promise<void> {
   const answered = tasks.filter(({ answers }) => answers.length > 0);
   if (answered.length === 0) return;
-  const batch = await lockBatch(tx, of.project, of.id, 'no key update');
+  const batch = await lockBatch(tx, of.project, of.id);
   for (let from = 0; from < answered.length; from += insertedAtOnce) {
     const some = answered.slice(from, from + insertedAtOnce);
     const written = some.map((task) => ({ ...task, answers: outcomes(task.answers, batch) }));

@@ -1,12 +1,11 @@
 // Tasks lent to labelers (architecture, rule 6). A labeler's lease is fenced and renewable; a task is lent to as many
 // different people as answers are wanted of it, and gold items come at places that nobody can tell beforehand.
 import { sql, type SQL } from 'drizzle-orm';
-import { Failure } from '../domain/failures.js';
 import { isGoldPlace } from '../domain/label-policy.js';
 import type { LeasedTask } from '../domain/label-task.js';
-import { atomically, iso, json, rows, type Tx } from './client.js';
+import { anyOf, atomically, iso, json, limitOf, preparedRows, type Tx } from './client.js';
 import { holdLabeler } from './labeler.js';
-import { lockBatch, type LockedBatch } from './labeling-batch.js';
+import type { LockedBatch } from './labeling-batch.js';
 import { sentBack } from './labeling-reviewed.js';
 
 export interface LeaseRequest {
@@ -25,75 +24,87 @@ export interface LeaseRequest {
  */
 export async function leaseTasks(tx: Tx, request: LeaseRequest): Promise<LeasedTask[]> {
   return atomically(tx, async (inner) => {
-    const batch = await lockBatch(inner, request.project, request.batch, 'share');
-    if (batch.closed) throw new Failure('BatchClosed', `the batch ${request.batch} takes no more answers`);
-    const { served } = await holdLabeler(inner, request.project, batch, request.labeler);
-    const free = request.count - (await renewOwn(inner, request));
-    if (free > 0) await lend(inner, request, batch, { served, count: free });
-    return ownLeases(inner, request, batch);
+    const { batch, served } = await holdLabeler(inner, request);
+    const leased = await renewOwn(inner, request);
+    const count = request.count - leased.length;
+    if (count > 0) leased.push(...(await lend(inner, { request, batch, served, count })));
+    const shown = batch.policy.suggestion !== 'none';
+    return leased.map((task) => ({
+      ...task,
+      expiresAt: iso(task.expiresAt),
+      suggestion: shown ? task.suggestion : null,
+    }));
   });
 }
 
 const ttl = (request: LeaseRequest) => sql`make_interval(secs => ${(request.ttlMs ?? 600_000) / 1000}::float8)`;
 
-/** Answers how many the labeler holds. */
-async function renewOwn(tx: Tx, request: LeaseRequest): Promise<number> {
-  const renewed = await rows(
+/** What the labeler holds, with a new expiry. */
+async function renewOwn(tx: Tx, request: LeaseRequest): Promise<LeasedTask[]> {
+  return preparedRows(
     tx,
-    sql`update lease l set expires_at = clock_timestamp() + ${ttl(request)}
-      where l.labeler = ${request.labeler} and l.task in (
-        select own.task from lease own join label_task mine on mine.id = own.task
-        where own.batch = ${request.batch} and own.labeler = ${request.labeler}
-          and own.expires_at > clock_timestamp() and mine.status = 'open' and own.fence > mine.floor
-        order by own.place limit ${request.count})
-      returning l.task`,
+    sql`with own as (
+        select t.id, t.position, t.item, t.suggestion, ${sentBack} as back, l.fence, l.place
+        from lease l join label_task t on t.id = l.task
+        where l.batch = ${request.batch} and l.labeler = ${request.labeler} and l.expires_at > clock_timestamp()
+          and t.status = 'open' and l.fence > t.floor
+        order by l.place, t.position ${limitOf(request.count)}
+      ), renewed as (
+        update lease l set expires_at = clock_timestamp() + ${ttl(request)} from own
+        where l.task = own.id and l.labeler = ${request.labeler} returning l.task, l.expires_at
+      )
+      select o.id as "taskId", o.fence, r.expires_at as "expiresAt", o.item, o.suggestion, o.back as "sentBack"
+      from own o join renewed r on r.task = o.id order by o.place, o.position`,
   );
-  return renewed.length;
-}
-
-async function ownLeases(tx: Tx, request: LeaseRequest, { policy }: LockedBatch): Promise<LeasedTask[]> {
-  const found = await rows<LeasedTask>(
-    tx,
-    sql`select t.id as "taskId", l.fence, l.expires_at as "expiresAt", t.item,
-        ${policy.suggestion === 'none' ? sql`null::jsonb` : sql`t.suggestion`} as suggestion,
-        ${sentBack} as "sentBack"
-      from lease l join label_task t on t.id = l.task
-      where l.batch = ${request.batch} and l.labeler = ${request.labeler} and l.expires_at > clock_timestamp()
-        and t.status = 'open' and l.fence > t.floor
-      order by l.place, t.position limit ${request.count}`,
-  );
-  return found.map((task) => ({ ...task, expiresAt: iso(task.expiresAt) }));
 }
 
 /** Looks at most, since a claim may lose all its candidates to leases that were committed while it looked. */
 const looks = 20;
 
-async function lend(
-  tx: Tx,
-  request: LeaseRequest,
-  batch: LockedBatch,
-  { served, count }: { served: number; count: number },
-): Promise<void> {
-  const { share } = batch.policy.gold;
+interface Lending {
+  request: LeaseRequest;
+  batch: LockedBatch;
+  /** Items that the labeler was given before. */
+  served: number;
+  count: number;
+}
+
+async function lend(tx: Tx, lending: Lending): Promise<LeasedTask[]> {
+  const { request, batch, served, count } = lending;
   const places = Array.from({ length: count }, (_, i) => served + i);
+  const { share } = batch.policy.gold;
   const goldPlaces = places.filter((place) => isGoldPlace(share, `${batch.id}/${request.labeler}`, place));
-  const gold = goldPlaces.length === 0 ? [] : (await claim(tx, goldItems(request), goldPlaces.length)).free;
+  if (goldPlaces.length > 0) return lendWithGold(tx, lending, { places, goldPlaces });
+  const fits = askedItems(request, batch);
+  const lent: LeasedTask[] = [];
+  for (let look = 0; look < looks && lent.length < count; look += 1) {
+    const locked = await lockFree(tx, fits, count - lent.length);
+    if (locked.length === 0) break;
+    const from = sql`${served + lent.length}::bigint + row_number() over (order by t.position) - 1`;
+    const chosen = sql`select t.id, (${from})::int as place from label_task t where t.id = ${anyOf(locked)} and ${fits}`;
+    lent.push(...(await writeLeases(tx, request, { chosen, gold: 0 })));
+  }
+  return lent;
+}
+
+async function lendWithGold(
+  tx: Tx,
+  { request, batch, count }: Lending,
+  { places, goldPlaces }: Pick<Drawn, 'places' | 'goldPlaces'>,
+): Promise<LeasedTask[]> {
+  const gold = (await claim(tx, goldItems(request), goldPlaces.length)).free;
   const asked: string[] = [];
   for (let look = 0; look < looks && asked.length + gold.length < count; look += 1) {
     // no lease is written yet, so the next look would find the same ones
-    const others = sql`${askedItems(request, batch)}
-      and t.id not in (select jsonb_array_elements_text(${json(asked)}))`;
+    const others = sql`${askedItems(request, batch)} and t.id <> all(${sql.param(asked)}::text[])`;
     const { locked, free } = await claim(tx, others, count - gold.length - asked.length);
     if (locked === 0) break;
     asked.push(...free);
   }
-  if (gold.length + asked.length === 0) return;
-  await writeLeases(tx, request, inOrder({ places, goldPlaces, gold, asked }));
-  await rows(
-    tx,
-    sql`update batch_labeler set served = served + ${gold.length + asked.length}, gold_served = gold_served + ${gold.length}
-      where batch = ${batch.id} and labeler = ${request.labeler}`,
-  );
+  const drawn = inOrder({ places, goldPlaces, gold, asked });
+  if (drawn.length === 0) return [];
+  const chosen = sql`select id, place from jsonb_to_recordset(${json(drawn)}) as c (id text, place int)`;
+  return writeLeases(tx, request, { chosen, gold: gold.length });
 }
 
 interface Drawn {
@@ -122,15 +133,27 @@ function goldItems({ batch, labeler }: LeaseRequest): SQL {
 const liveLeases = sql`(select count(*) from lease l
   where l.task = t.id and l.fence > t.floor and l.expires_at > clock_timestamp())`;
 
-/** Open ones with a slot left, which this labeler has not answered since they were sent back, if they were. */
+/**
+ * Open ones with a slot left, which this labeler has not answered since they were sent back, if they were. `select exists`
+ * is asked task by task: the first in order that fits is near the front, and a join would look at all of them.
+ */
 function askedItems({ batch, labeler }: LeaseRequest, { policy }: LockedBatch): SQL {
   const mine = sql`select 1 from annotation a where a.task = t.id and a.annotator = ${labeler}`;
   const blocking = policy.skip.to === 'self' ? sql`and a.outcome <> 'skipped'` : sql``;
   return sql`t.batch = ${batch} and t.status = 'open' and t.gold is null and t.answered + ${liveLeases} < t.wanted
-    and not exists (select 1 from lease l where l.task = t.id and l.labeler = ${labeler}
-      and l.fence > t.floor and l.expires_at > clock_timestamp())
-    and not exists (${mine} and a.fence > t.floor ${blocking})
+    and not (select exists (select 1 from lease l where l.task = t.id and l.labeler = ${labeler}
+      and l.fence > t.floor and l.expires_at > clock_timestamp()))
+    and not (select exists (${mine} and a.fence > t.floor ${blocking}))
     and (t.again is null or (t.again = 'same') = exists (${mine} and a.outcome <> 'skipped' and a.fence <= t.floor))`;
+}
+
+/** Locks tasks that fit, in order, and leaves out those that others hold; whether they still fit is to be seen after it. */
+async function lockFree(tx: Tx, fits: SQL, count: number): Promise<string[]> {
+  const locked = await preparedRows<{ id: string }>(
+    tx,
+    sql`select t.id from label_task t where ${fits} order by t.position ${limitOf(count)} for update of t skip locked`,
+  );
+  return locked.map(({ id }) => id);
 }
 
 /**
@@ -138,32 +161,38 @@ function askedItems({ batch, labeler }: LeaseRequest, { policy }: LockedBatch): 
  * between. Answers how many seemed to fit, and which may be lent.
  */
 async function claim(tx: Tx, fits: SQL, count: number): Promise<{ locked: number; free: string[] }> {
-  const locked = await rows<{ id: string }>(
-    tx,
-    sql`select t.id from label_task t where ${fits} order by t.position limit ${count} for update of t skip locked`,
-  );
+  const locked = await lockFree(tx, fits, count);
   if (locked.length === 0) return { locked: 0, free: [] };
-  const free = await rows<{ id: string }>(
+  const free = await preparedRows<{ id: string }>(
     tx,
-    sql`select t.id from label_task t
-      where t.id in (select jsonb_array_elements_text(${json(locked.map(({ id }) => id))})) and ${fits}
-      order by t.position`,
+    sql`select t.id from label_task t where t.id = ${anyOf(locked)} and ${fits} order by t.position`,
   );
   return { locked: locked.length, free: free.map(({ id }) => id) };
 }
 
-async function writeLeases(tx: Tx, request: LeaseRequest, chosen: { id: string; place: number }[]): Promise<void> {
-  await rows(
+/** `chosen`: a query of `id` and `place`, of tasks that this transaction has locked. `gold`: how many of them are gold. */
+async function writeLeases(
+  tx: Tx,
+  request: LeaseRequest,
+  { chosen, gold }: { chosen: SQL; gold: number },
+): Promise<LeasedTask[]> {
+  return preparedRows(
     tx,
-    sql`with chosen as (
-        select id, place from jsonb_to_recordset(${json(chosen)}) as c (id text, place int)
-      ), taken as (
-        update label_task t set fence = t.fence + 1 from chosen c where t.id = c.id returning t.id, t.fence, c.place
+    sql`with chosen as (${chosen}), taken as (
+        update label_task t set fence = t.fence + 1 from chosen c where t.id = c.id
+        returning t.id, t.batch, t.fence, t.floor, t.item, t.suggestion, c.place
+      ), lent as (
+        insert into lease (task, batch, labeler, fence, place, leased_at, expires_at)
+        select id, ${request.batch}, ${request.labeler}, fence, place, clock_timestamp(), clock_timestamp() + ${ttl(request)}
+        from taken
+        on conflict (task, labeler) do update set fence = excluded.fence, place = excluded.place,
+          leased_at = excluded.leased_at, expires_at = excluded.expires_at
+        returning task, expires_at
+      ), counted as (
+        update batch_labeler set served = served + (select count(*) from taken), gold_served = gold_served + ${gold}
+        where batch = ${request.batch} and labeler = ${request.labeler} and exists (select from taken)
       )
-      insert into lease (task, batch, labeler, fence, place, leased_at, expires_at)
-      select id, ${request.batch}, ${request.labeler}, fence, place, clock_timestamp(), clock_timestamp() + ${ttl(request)}
-      from taken
-      on conflict (task, labeler) do update set fence = excluded.fence, place = excluded.place,
-        leased_at = excluded.leased_at, expires_at = excluded.expires_at`,
+      select t.id as "taskId", t.fence, l.expires_at as "expiresAt", t.item, t.suggestion, ${sentBack} as "sentBack"
+      from taken t join lent l on l.task = t.id order by t.place`,
   );
 }

@@ -26,7 +26,7 @@ export interface ReviewResult {
  */
 export async function reviewTasks(tx: Tx, request: ReviewRequest): Promise<ReviewResult> {
   return atomically(tx, async (inner) => {
-    const batch = await lockBatch(inner, request.project, request.batch, 'no key update');
+    const batch = await lockBatch(inner, request.project, request.batch);
     if (batch.status !== 'open' && batch.status !== 'review') {
       throw new Failure('BatchClosed', `the batch ${batch.id} is ${batch.status}`);
     }

@@ -8,5 +8,6 @@ export const requestId = createMiddleware<Env>(async (c, next) => {
   c.set('requestId', id);
   c.set('route', 'unmatched');
   await next();
-  c.header('x-request-id', id);
+  // not c.header(), which would make the answer anew with a stream around its body
+  c.res.headers.set('x-request-id', id);
 });

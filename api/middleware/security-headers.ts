@@ -4,12 +4,13 @@ import type { Env } from '../deps.js';
 
 export const securityHeaders = createMiddleware<Env>(async (c, next) => {
   await next();
+  // not c.header(), which would make the answer anew, once for each
   const { headers } = c.res;
-  c.header('x-content-type-options', 'nosniff');
-  c.header('referrer-policy', 'no-referrer');
-  c.header('cross-origin-resource-policy', 'same-origin');
-  if (!headers.has('x-frame-options')) c.header('x-frame-options', 'DENY');
+  headers.set('x-content-type-options', 'nosniff');
+  headers.set('referrer-policy', 'no-referrer');
+  headers.set('cross-origin-resource-policy', 'same-origin');
+  if (!headers.has('x-frame-options')) headers.set('x-frame-options', 'DENY');
   if (!headers.has('content-security-policy')) {
-    c.header('content-security-policy', "default-src 'none'; frame-ancestors 'none'");
+    headers.set('content-security-policy', "default-src 'none'; frame-ancestors 'none'");
   }
 });
