@@ -75,13 +75,33 @@ async function judge(tx: Tx, held: HeldAuto): Promise<void> {
 }
 
 async function land(tx: Tx, { id, dataset, batch }: HeldAuto): Promise<void> {
-  await rows(
-    tx,
-    sql`insert into label (dataset, key, label, source, annotators, batch)
-      select ${dataset}, key, label, 'auto', '[]', ${batch} from auto_label
-      where auto_batch = ${id} and answer is null order by key
-      on conflict (dataset, key) do nothing`,
+  await bySlices(tx, id, (slice) =>
+    rows(
+      tx,
+      sql`insert into label (dataset, key, label, source, annotators, batch)
+        select ${dataset}, a.key, a.label, 'auto', '[]', ${batch} from auto_label a
+        where ${slice} and a.answer is null order by a.key
+        on conflict (dataset, key) do nothing`,
+    ),
   );
+}
+
+/** Labels of one statement, which must end within some seconds. */
+const labelsAtOnce = 20_000;
+
+/** Calls `each` with a condition on `auto_label a` for one slice of the batch's labels after the other. */
+async function bySlices(tx: Tx, id: string, each: (slice: SQL) => Promise<unknown>): Promise<void> {
+  let before = sql`true`;
+  for (;;) {
+    const { last } = await mustRow<{ last: string | null }>(
+      tx,
+      sql`select max(key) as last from (
+        select a.key from auto_label a where a.auto_batch = ${id} and ${before} order by a.key limit ${labelsAtOnce}) slice`,
+    );
+    if (last === null) return;
+    await each(sql`a.auto_batch = ${id} and ${before} and a.key <= ${last}`);
+    before = sql`a.key > ${last}`;
+  }
 }
 
 type Evidence = AuditVerdict & { audited: number; errors: number };
@@ -93,10 +113,12 @@ async function withdraw(tx: Tx, held: HeldAuto, evidence: Evidence): Promise<voi
   const promised = (100 * held.rules.maxError).toFixed(1);
   const reason = `${errors} of ${audited} checked labels are wrong: at least ${least} % of all, ${promised} % are promised at most`;
   await rows(tx, sql`update auto_batch set why = ${reason} where id = ${id}`);
-  await rows(
-    tx,
-    sql`delete from label l using auto_label a
-      where a.auto_batch = ${id} and l.dataset = ${dataset} and l.key = a.key and l.batch = ${batch} and l.source = 'auto'`,
+  await bySlices(tx, id, (slice) =>
+    rows(
+      tx,
+      sql`delete from label l using auto_label a
+        where ${slice} and l.dataset = ${dataset} and l.key = a.key and l.batch = ${batch} and l.source = 'auto'`,
+    ),
   );
   const superseded: Superseded = { at: new Date().toISOString(), reason, autoBatch: id, campaign };
   const versions = await rows<{ digest: string }>(
