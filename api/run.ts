@@ -154,6 +154,7 @@ async function artifactsOf(deps: ApiDeps, project: string, view: RunView) {
   for (const version of made) {
     add(`dataset-${version.version}/profile.json`, version.profile);
     add(`dataset-${version.version}/quarantine.parquet`, version.quarantine);
+    add(`dataset-${version.version}/sources.parquet`, version.sources);
     version.files.forEach((file, index) => add(`dataset-${version.version}/part-${index}.parquet`, file.digest));
   }
   return items;

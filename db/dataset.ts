@@ -127,6 +127,8 @@ export interface DatasetVersionRow extends NewDatasetVersion {
   report: Digest | null;
   /** It holds labels that were withdrawn since; null: as good as ever. */
   superseded: Superseded | null;
+  /** Parquet: where labels come from that are neither given nor by people; null: there are none. */
+  sources: Digest | null;
   createdAt: string;
 }
 
@@ -185,10 +187,13 @@ async function withdrawnIn(tx: Tx, { autoBatches, run }: NewDatasetVersion): Pro
   return { at: iso(decidedAt) ?? '', reason, autoBatch, campaign };
 }
 
+const keptAs = (role: 'report' | 'sources') => sql`(select r.digest from artifact_reference r
+    where r.owner = 'dataset:' || dataset_version.dataset || '/' || version and r.role = ${role}
+    order by r.digest limit 1)`;
+
 const stored = sql`select dataset, version, digest, rows, files, schema, watermark, parents, profile, quarantine,
     quarantined, run, annotators, label_counts as "labelCounts", auto_batches as "autoBatches", superseded, created_at as "createdAt",
-    (select r.digest from artifact_reference r
-      where r.owner = 'dataset:' || dataset_version.dataset || '/' || version and r.role = 'report') as report
+    ${keptAs('report')} as report, ${keptAs('sources')} as sources
   from dataset_version`;
 
 /** The version with the greatest number, or null. */

@@ -26,6 +26,18 @@ export async function appendEvent(tx: Tx, event: { run: string; type: string; da
   return written.number;
 }
 
+/** As `appendEvent`, unless the run has the very same event: for what a repeated attempt would say again. */
+export async function appendEventOnce(tx: Tx, event: { run: string; type: string; data: Json }): Promise<void> {
+  // the run's row first, as appendEvent does: two attempts wait for each other
+  await row(tx, sql`select 1 from run where id = ${event.run} for no key update`);
+  const said = await row(
+    tx,
+    sql`select 1 from event where run = ${event.run} and type = ${event.type}
+      and data = ${JSON.stringify(event.data)}::jsonb limit 1`,
+  );
+  if (said === null) await appendEvent(tx, event);
+}
+
 /** Events of a run with a greater number than `after`, in order. */
 export async function eventsAfter(tx: Tx, run: string, after: number, limit: number): Promise<RunEvent[]> {
   const found = await rows<RunEvent>(

@@ -207,9 +207,12 @@ function filesOf(activity: string, result: Json): Digest[] {
   if (activity === 'extract') return [(result as unknown as ExtractResult).raw];
   if (activity === 'validate') {
     const validated = result as unknown as Extract<ValidateResult, { kind: 'ok' }>;
-    return [validated.file, ...(validated.quarantine ? [validated.quarantine] : [])];
+    const { file, quarantine, sources } = validated;
+    return [file, ...[quarantine, sources].filter((digest): digest is Digest => digest != null)];
   }
-  return activity === 'label' ? [(result as unknown as LabelResult).file] : [];
+  if (activity !== 'label') return [];
+  const { file, sources } = result as unknown as LabelResult;
+  return [file, ...(sources ? [sources] : [])];
 }
 
 async function keepFiles(tx: Tx, owner: string, files: Digest[]): Promise<boolean> {

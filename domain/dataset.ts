@@ -47,6 +47,16 @@ export interface Superseded {
   campaign: string;
 }
 
+/** Where the label of a row comes from: one row of a version's `sources`. */
+export interface LabelProvenance {
+  key: string;
+  source: LabelSource;
+  /** The model's, of a label that it made; null: unknown. */
+  confidence: number | null;
+  /** How much the row counts in training. */
+  weight: number;
+}
+
 export interface ColumnProfile {
   name: string;
   type: ColumnType;

@@ -3,6 +3,7 @@ import { dayMs, longestWait } from './duration.js';
 import * as f from './fields.js';
 import { defaultPolicy, type LabelPolicy, type Overlap, skipTargets } from './label-policy.js';
 import { strategies, type Strategy } from './labeling.js';
+import type { PseudoRules } from './pseudo-label.js';
 
 export interface Labeling {
   strategy: Strategy;
@@ -11,6 +12,8 @@ export interface Labeling {
   explore: number;
   deadlineMs: number;
   policy: LabelPolicy;
+  /** What the model labels itself, for training alone; null: nothing. */
+  pseudo: PseudoRules | null;
 }
 
 /** As read; null: the strategy that fits the task. */
@@ -66,7 +69,15 @@ interface WrittenStrategy {
   strategy: Strategy | null;
   batchSize: number;
   explore: number;
+  pseudo: PseudoRules | null;
 }
+
+const pseudoRules = f.object<PseudoRules>({
+  maxError: f.optional(f.number({ above: 0, max: 0.5 }), () => 0.2),
+  confidence: f.optional(f.number({ min: 0.5, below: 1 }), () => 0.95),
+  weight: f.optional(f.number({ above: 0, max: 1 }), () => 0.3),
+  perClass: f.optional(f.number({ min: 1, max: 1_000_000, integer: true }), () => 1_000),
+});
 
 /** As written: how long answers are awaited, and the policy. */
 export type WrittenWait = WrittenPolicy & { deadline: number };
@@ -122,11 +133,15 @@ const written = f.object<WrittenStrategy & WrittenWait>({
   strategy: f.optional<Strategy, null>(f.choice(strategies), () => null),
   batchSize: f.optional(f.number({ min: 1, max: 10_000, integer: true }), () => 60),
   explore: f.optional(share, () => 0.1),
+  pseudo: f.optional<PseudoRules, null>(pseudoRules, () => null),
   ...waitFields,
 });
 
 /** `labeling` with every default but the strategy, which depends on the task. */
-export const labeling: f.Read<ReadLabeling> = f.mapped(written, ({ strategy, batchSize, explore, ...wait }) => ({
-  ...{ strategy, batchSize, explore, deadlineMs: wait.deadline },
-  policy: policyFrom(wait),
-}));
+export const labeling: f.Read<ReadLabeling> = f.mapped(
+  written,
+  ({ strategy, batchSize, explore, pseudo, ...wait }) => ({
+    ...{ strategy, batchSize, explore, pseudo, deadlineMs: wait.deadline },
+    policy: policyFrom(wait),
+  }),
+);

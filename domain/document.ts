@@ -112,6 +112,11 @@ const checkStrategy: Check = ({ dataset, labeling }, faults) => {
   });
 };
 
+const checkPseudo: Check = ({ dataset, labeling }, faults) => {
+  if (dataset?.task !== 'regression' || !labeling?.pseudo) return;
+  addFault(faults, 'labeling.pseudo', { found: 'pseudo-labels with the task regression', allowed: 'null, or classes' });
+};
+
 const checkServing: Check = ({ serving, trainers }, faults) => {
   if (serving?.variant !== 'int8') return;
   const without = (trainers ?? []).find((trainer) => trainer?.type && !int8Trainers.includes(trainer.type));
@@ -156,6 +161,7 @@ const checks: Check[] = [
   checkColumns,
   checkSplit,
   checkStrategy,
+  checkPseudo,
   checkServing,
   checkChecks,
 ];

@@ -30,7 +30,11 @@ export const stepReads = {
   featurize: {
     document: ['dataset', 'features'],
     trainer: false,
-    inputs: { ...labelled, split: ['split'] },
+    inputs: {
+      validate: [...labelled.validate, 'sources'],
+      label: [...labelled.label, 'sources'],
+      split: ['split'],
+    },
   },
   train: {
     document: ['dataset'],

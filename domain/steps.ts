@@ -4,6 +4,7 @@ import type { SplitPart, Watermark } from './dataset.js';
 import { Failure } from './failures.js';
 import type { BatchCounts } from './labeling.js';
 import type { Calibration, MatrixRef, TokenFacts } from './model.js';
+import type { PseudoReport } from './pseudo-label.js';
 import type { StepInput, StepResultBase, Verdict } from './run.js';
 import type { Variant, VariantBytes, VariantReport } from './variant.js';
 
@@ -42,6 +43,7 @@ export type ValidateResult =
       labelled: number;
       quarantine: Digest | null;
       quarantined: number;
+      sources?: Digest;
     })
   | (StepResultBase & { kind: 'ask'; schema: Digest; newColumns: string[] });
 
@@ -57,7 +59,12 @@ export interface LabelResult extends StepResultBase {
   /** Dataset version with the labels in it (the same as before when nobody answered). */
   dataset: Digest;
   file: Digest;
+  /** Rows with a label of people, of the world, or made alone by a campaign; pseudo-labels are not among them. */
   labelled: number;
+  /** Parquet `LabelProvenance`, ordered by key: every row whose label is neither given with the data nor by people. */
+  sources?: Digest;
+  /** Absent where the document has no `labeling.pseudo`. */
+  pseudo?: PseudoReport;
 }
 
 export interface FeaturizeResult extends StepResultBase {

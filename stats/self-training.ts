@@ -14,7 +14,7 @@ export interface PseudoLabelOptions {
 export interface PseudoLabel {
   row: number;
   label: number;
-  /** The model's probability of `label`, in [threshold, 1]: the row's weight in training. */
+  /** The model's probability of `label`, in [threshold, 1]. */
   confidence: number;
 }
 

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { createDatasetActivities } from '../activities/dataset/index.js';
 import { mergeLabels } from '../activities/dataset/merge.js';
+import { pseudoFile, settlePseudo } from '../activities/dataset/pseudo.js';
 import { createLabelingSteps } from '../activities/labeling/steps.js';
 import { createModelActivities } from '../activities/model/index.js';
 import { createTrainingActivities } from '../activities/training/index.js';
@@ -64,6 +65,8 @@ export async function hostPool(
           ...{ db, artifacts, duck, scorer, scratch },
           quickModel: (input) => quickModel(training, input),
           mergeLabels: (input, answered) => mergeLabels(dataset, input, answered),
+          pseudoFile: (input, asked) => pseudoFile(dataset, input, asked),
+          settlePseudo: (input, settled) => settlePseudo(dataset, input, settled),
         }),
         ...createTrainingActivities(training),
         ...createModelActivities(training),

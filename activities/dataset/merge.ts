@@ -10,6 +10,7 @@ import type { LabelResult, ValidateResult, ProfileResult } from '../../domain/st
 import { currentStep } from '../step.js';
 import { type DatasetDeps, inScratch, parquet, putSelect, resultOf, writeFacts } from './deps.js';
 import type { RawWatermark } from './extract.js';
+import { putResolvedSources } from './sources.js';
 import { annotatorsOf, autoBatchesOf, labelFacts, loadLabels, requireClasses, writeVersion } from './version.js';
 
 const resolvedSources = ['human', 'truth', 'auto', 'pseudo'] as const;
@@ -55,7 +56,9 @@ export async function mergeLabels(
       const label = identifier(schema.label);
       const select = `SELECT typed.* REPLACE (coalesce(typed.${label}, resolved.label) AS ${label})
         FROM ${typed} AS typed LEFT JOIN resolved ON typed.${key} = resolved.key ORDER BY typed.${key}`;
-      return { facts, file: (await putSelect(deps, session, select, folder)).digest };
+      const before = anew ? undefined : validated.sources;
+      const sources = await putResolvedSources(deps, session, { raw: typed, schema, folder, before });
+      return { facts, file: (await putSelect(deps, session, select, folder)).digest, sources };
     });
     // `given` of the validated file counts what validate found labelled, from whatever source; the difference is new
     const counts = anew ? made.facts.counts : { ...version.labelCounts };
@@ -64,6 +67,7 @@ export async function mergeLabels(
       writeVersion(tx, {
         ...version,
         file: made.file,
+        sources: made.sources ?? null,
         run: input.context.run,
         parents: [validated.dataset],
         report: resultOf<ProfileResult>(input, 'profile').report,
@@ -79,6 +83,7 @@ export async function mergeLabels(
       dataset: digest,
       file: made.file,
       labelled: made.facts.labelled,
+      ...(made.sources && { sources: made.sources }),
     };
   });
 }

@@ -18,6 +18,7 @@ import type { RawWatermark } from './extract.js';
 import { statedTypes } from './infer.js';
 import { checkTable, type RowRule, rowRules } from './rules.js';
 import { decideSchema } from './schema.js';
+import { putResolvedSources } from './sources.js';
 import {
   annotatorsOf,
   autoBatchesOf,
@@ -160,10 +161,11 @@ async function makeVersion(
     await loadLabels(session, labels);
     const facts = await labelFacts(session, bad.good, schema);
     requireClasses(facts, schema, document.labeling !== null);
-    const typed = await writeTyped(deps, session, { raw: bad.good, schema, folder: work.folder });
-    return { bad, facts, typed };
+    const from = { raw: bad.good, schema, folder: work.folder };
+    const typed = await writeTyped(deps, session, from);
+    return { bad, facts, typed, sources: await putResolvedSources(deps, session, from) };
   });
-  const { bad, facts, typed } = made;
+  const { bad, facts, typed, sources } = made;
   if (typed.rows === 0) throw new Failure('DatasetEmpty', 'no row is left');
   const schemaDigest = accept ? (await deps.artifacts.putJson(schema)).digest : null;
   const { digest } = await writeFacts(
@@ -181,6 +183,7 @@ async function makeVersion(
         parents: [extracted.parent],
         profile: profiled.profile,
         report: profiled.report,
+        sources: sources ?? null,
         quarantine: bad.digest,
         quarantined: bad.count,
         annotators: annotatorsOf(labels),
@@ -198,6 +201,7 @@ async function makeVersion(
     labelled: facts.labelled,
     quarantine: bad.digest,
     quarantined: bad.count,
+    ...(sources && { sources }),
   };
 }
 

@@ -107,6 +107,8 @@ export interface VersionFacts extends TypedFile {
   profile: Digest | null;
   /** HTML page of the profile, kept as long as the version. */
   report: Digest | null;
+  /** Parquet `LabelProvenance`; none where all labels are given or by people. */
+  sources: Digest | null;
   quarantine: Digest | null;
   quarantined: number;
   annotators: string[];
@@ -114,16 +116,16 @@ export interface VersionFacts extends TypedFile {
   autoBatches: string[];
 }
 
-/** Records a version, and keeps its report and the raw file that the next `extract` goes on from. Part of the caller's transaction. */
+/** Records a version, and keeps its report, the sources of its labels and the raw file that the next `extract` goes on from. Part of the caller's transaction. */
 export async function writeVersion(tx: Tx, facts: VersionFacts): Promise<{ version: number; digest: Digest }> {
-  const { file, rows, parents, report, ...rest } = facts;
+  const { file, rows, parents, report, sources, ...rest } = facts;
   const files = [{ digest: file, rows }];
   const digest = versionId(facts.schema, files);
   const known = parents.filter((parent): parent is Digest => parent !== null && parent !== digest);
   const made = await addDatasetVersion(tx, { ...rest, digest, rows, files, parents: known });
   const { raw } = facts.watermark;
   const owner = `dataset:${facts.dataset}/${made.version}`;
-  for (const [role, kept] of Object.entries({ raw, report })) {
+  for (const [role, kept] of Object.entries({ raw, report, sources })) {
     if (kept) await referArtifact(tx, { digest: kept, owner, role });
   }
   return made;

@@ -21,10 +21,10 @@ import { type LabelResult, labelledVersion, type SplitResult } from '../../domai
 import { createRandom, drawWithout } from '../../stats/prng.js';
 import { currentStep } from '../step.js';
 import { planRound, type RoundPlan } from './auto.js';
-import type { CertifyDeps } from './certify.js';
 import { type PoolAsked, scorePool, suggestionsOf } from './pool.js';
+import { type PseudoDeps, withPseudoLabels } from './pseudo.js';
 
-export interface LabelingDeps extends CertifyDeps {
+export interface LabelingDeps extends PseudoDeps {
   /** The dataset version with the answers in it (activities/dataset/merge.ts). */
   mergeLabels(input: StepInput, answered: { batch: string | null; counts: BatchCounts | null }): Promise<LabelResult>;
 }
@@ -37,12 +37,12 @@ export interface OpenedLabels extends StepResultBase {
 export function createLabelingSteps(deps: LabelingDeps) {
   return {
     openLabels: (input: StepInput) => openLabels(deps, input),
-    /** The dataset version with what people answered; the same version when nobody did. */
+    /** The dataset version with what people answered, the same one when nobody did; and with pseudo-labels where asked for. */
     async mergeLabels(input: StepInput): Promise<LabelResult> {
       const opened = input.inputs['labels:opened'] as unknown as OpenedLabels;
       const batch = opened.batch?.id ?? null;
       const counts = batch ? (await batchState(deps.db, batch)).counts : null;
-      return deps.mergeLabels(input, { batch, counts });
+      return withPseudoLabels(deps, input, await deps.mergeLabels(input, { batch, counts }));
     },
   };
 }

@@ -29,6 +29,7 @@ import { featuriserGraph } from '../../ml/features/graph.js';
 import { seenBy } from '../reuse.js';
 import { currentStep, keeping } from '../step.js';
 import { fitFeatures, leaks, type Place, trainClasses } from './fit.js';
+import { readWeights, type RowWeights, weightBytes } from './row-weights.js';
 
 export interface FeaturizeDeps {
   db: Db;
@@ -107,19 +108,23 @@ async function* featurised(
   }
 }
 
-async function* targetBytes(duck: Duck, part: Part): AsyncGenerator<Uint8Array> {
-  for await (const { y } of targetedRows(duck, part)) yield new Uint8Array(y.buffer);
+async function* bytesOf(
+  duck: Duck,
+  part: Part,
+  vectorOf: (rows: { rows: InputRows; y: Float32Array }) => Uint8Array,
+): AsyncGenerator<Uint8Array> {
+  for await (const rows of targetedRows(duck, part)) yield vectorOf(rows);
 }
 
 /**
- * `null`: no row. Rows whose class the training part does not have are left out. The rows are read twice, for x and for
- * y, and never held: the data may be larger than the memory.
+ * `null`: no row. Rows whose class the training part does not have are left out. The rows are read again for each of x, y
+ * and weights, and never held: the data may be larger than the memory.
  */
 async function matrixOf(
   deps: FeaturizeDeps,
   featuriser: Featuriser,
   place: Place,
-  part: SplitPart,
+  { part, weights }: { part: SplitPart; weights: RowWeights | null },
 ): Promise<MatrixRef | null> {
   const { signature, width } = featuriser.fitted;
   const { signal } = currentStep();
@@ -132,8 +137,13 @@ async function matrixOf(
   );
   if (rows === 0) return null;
   const bare = { ...withoutInputs(signature), classes: signature.classes };
-  const y = await store.putBytes(targetBytes(deps.duck, { ...request, signature: bare }), mediaTypes.binary);
-  return { rows, width, x: x.digest, y: y.digest };
+  const keysAlone = { ...request, signature: bare };
+  const vector = async (of: (rows: { rows: InputRows; y: Float32Array }) => Uint8Array): Promise<Digest> =>
+    (await store.putBytes(bytesOf(deps.duck, keysAlone, of), mediaTypes.binary)).digest;
+  const y = await vector((some) => new Uint8Array(some.y.buffer));
+  const matrix = { rows, width, x: x.digest, y };
+  if (weights === null) return matrix;
+  return { ...matrix, weights: await vector((some) => weightBytes(weights, some.rows.keys)) };
 }
 
 function told(what: string, columns: string[]): string[] {
@@ -198,17 +208,19 @@ export async function featurize(deps: FeaturizeDeps, whole: StepInput): Promise<
   const { document, context, input } = await seenBy(deps.db, 'featurize', whole);
   const labelled = (input.inputs['label'] ?? input.inputs['validate']) as unknown as
     LabelResult | Extract<ValidateResult, { kind: 'ok' }>;
+  const weights = await readWeights(deps, labelled.sources);
   const dataset = await datasetOf(deps.db, context.project, document.dataset.name);
   const { schema } = await getDatasetVersion(deps.db, dataset.id, labelled.dataset);
   const file = await deps.artifacts.localPath(labelled.file);
   const split = await deps.artifacts.localPath((input.inputs['split'] as unknown as SplitResult).split);
-  const place = { file, split, schema };
+  const sources = labelled.sources && (await deps.artifacts.localPath(labelled.sources));
+  const place = { file, split, schema, ...(sources && { sources }) };
   const { fitted, warnings } = await fit(deps, place, document.features);
   const store = keeping(deps, 'features');
   const { digest } = await store.putBytes(featuriserGraph(fitted), mediaTypes.onnx);
   const featuriser = { fitted, model: { path: await deps.artifacts.localPath(digest), digest } };
-  const train = await matrixOf(deps, featuriser, place, 'train');
-  const validation = await matrixOf(deps, featuriser, place, 'validation');
+  const train = await matrixOf(deps, featuriser, place, { part: 'train', weights });
+  const validation = await matrixOf(deps, featuriser, place, { part: 'validation', weights: null });
   if (!train) throw new Failure('NoLabels', 'the training part has no labelled row');
   const bare = withoutInputs(fitted.signature);
   const holdout = await countInputs(deps.duck, { file, split, part: 'holdout', signature: bare, labelled: true });
@@ -216,7 +228,7 @@ export async function featurize(deps: FeaturizeDeps, whole: StepInput): Promise<
   const features = (await store.putJson(fitted)).digest;
   const inputs = fitted.num.length + fitted.cat.length + (fitted.text?.length ?? 0);
   return {
-    summary: `${inputs} inputs, ${fitted.width} features; ${train.rows} rows to train on, ${validation?.rows ?? 0} to validate, ${holdout} to judge${warnings.length > 0 ? `; ${warnings.join('; ')}` : ''}`,
+    summary: `${inputs} inputs, ${fitted.width} features; ${train.rows} rows to train on${weights ? ` (${weights.size} count less)` : ''}, ${validation?.rows ?? 0} to validate, ${holdout} to judge${warnings.length > 0 ? `; ${warnings.join('; ')}` : ''}`,
     features,
     train,
     validation,

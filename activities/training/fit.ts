@@ -1,6 +1,6 @@
 // Statistics of the features, fitted on the training part alone, in key order and on one thread (architecture, rule 9).
 import { numberInputCell, partRows } from '../../adapters/inputs.js';
-import { type DuckSession, identifier } from '../../adapters/duckdb.js';
+import { type DuckSession, identifier, sqlLiteral } from '../../adapters/duckdb.js';
 import type { Schema } from '../../domain/dataset.js';
 import { type FeatureTreatments, type NumberTreatment, treatmentOf } from '../../domain/features.js';
 import type {
@@ -25,6 +25,8 @@ export interface Place {
   file: string;
   split: string;
   schema: Schema;
+  /** Parquet `LabelProvenance`; absent: every label is given or by people. */
+  sources?: string;
 }
 
 const trainRows = (place: Place, signature: Signature, labelled?: true) =>
@@ -186,11 +188,18 @@ export async function trainClasses(
   return new Map(rows.map(({ label, n }) => [label, n]));
 }
 
+/** Without labels that a model made from these very features. */
+function withoutModels({ schema, sources }: Place): string {
+  if (sources === undefined) return '';
+  const keys = `SELECT key FROM read_parquet(${sqlLiteral(sources)}) WHERE source IN ('auto', 'pseudo')`;
+  return `AND typed.${identifier(schema.key)} NOT IN (${keys})`;
+}
+
 /** Hints, not errors: features that give the label away by themselves. */
 export async function leaks(session: DuckSession, place: Place, signature: Signature): Promise<string[]> {
   const { schema } = place;
   const label = `typed.${identifier(schema.label)}`;
-  const from = trainRows(place, signature, true);
+  const from = `${trainRows(place, signature, true)} ${withoutModels(place)}`;
   const dates = new Set(schema.columns.filter(({ type }) => type === 'date').map(({ name }) => name));
   const numbers = signature.num
     .flatMap(({ column, part }) => (part === null ? [column] : []))

@@ -124,6 +124,14 @@ const bad: [Json, string, string[]][] = [
   [digits({ labeling: { skip: { to: 'other' } } }), 'labeling.skip.to', ['did you mean "others"']],
   [digits({ labeling: { review: { shares: 1 } } }), 'labeling.review.shares', ['did you mean "share"']],
   [regression({ labeling: { strategy: 'margin' } }), 'labeling.strategy', ['needs classes', 'random']],
+  [digits({ labeling: { pseudo: true } }), 'labeling.pseudo', ['found true']],
+  [digits({ labeling: { pseudo: { maxError: 0 } } }), 'labeling.pseudo.maxError', ['found 0', '> 0']],
+  [digits({ labeling: { pseudo: { maxError: 0.6 } } }), 'labeling.pseudo.maxError', ['found 0.6', '≤ 0.5']],
+  [digits({ labeling: { pseudo: { confidence: 1 } } }), 'labeling.pseudo.confidence', ['found 1', '< 1']],
+  [digits({ labeling: { pseudo: { weight: 2 } } }), 'labeling.pseudo.weight', ['found 2', '≤ 1']],
+  [digits({ labeling: { pseudo: { perClass: 0.5 } } }), 'labeling.pseudo.perClass', ['found 0.5', '≥ 1']],
+  [digits({ labeling: { pseudo: { rounds: 2 } } }), 'labeling.pseudo.rounds', ['unknown field']],
+  [regression({ labeling: { pseudo: {} } }), 'labeling.pseudo', ['regression']],
   [gated(7), 'gate.checks[0]', ['found 7', 'one of slice, invariance']],
   [gated({}), 'gate.checks[0]', ['found no check']],
   [gated({ command: null }), 'gate.checks[0].command', ['found null', 'an object with directory, code, program']],
@@ -247,10 +255,17 @@ describe('a good document', () => {
   it('is read with durations in milliseconds', () => {
     const document = parsed(digits());
     const asked = { strategy: 'margin', batchSize: 60, explore: 0.1, deadlineMs: 259_200_000 };
-    expect(document.labeling).toEqual({ ...asked, policy: defaultPolicy });
+    expect(document.labeling).toEqual({ ...asked, pseudo: null, policy: defaultPolicy });
     expect(document.approval).toEqual({ quorum: 1, deadlineMs: 604_800_000, onDeadline: 'reject' });
     expect(document.triggers.cooldownMs).toBe(3_600_000);
     expect(document.trainers[0]?.params).toMatchObject({ epochs: 40, weightDecay: 0.0001 });
+  });
+
+  it('takes pseudo-labels with defaults, or with some of their rules', () => {
+    const pseudo = (given: unknown) => parsed(digits({ labeling: { pseudo: given } as Json })).labeling?.pseudo;
+    const defaults = { maxError: 0.2, confidence: 0.95, weight: 0.3, perClass: 1_000 };
+    expect(pseudo({})).toEqual(defaults);
+    expect(pseudo({ weight: 1, perClass: 5 })).toEqual({ ...defaults, weight: 1, perClass: 5 });
   });
 
   it('takes a number of annotators, or bounds with a confidence', () => {
