@@ -52,12 +52,17 @@ function byKey(a: { key: string }, b: { key: string }): number {
 type Scored = PickCandidate & { score: number | null };
 type Chosen = Pick<PickedTask, 'key' | 'score'>;
 
-function mostUrgent(strategy: Strategy, rest: Scored[], count: number): Chosen[] {
-  rest.sort((a, b) => {
-    const [urgentA, urgentB] = [urgency(strategy, a.score), urgency(strategy, b.score)];
-    return urgentA === urgentB ? byKey(a, b) : urgentB - urgentA;
+/** Only those that can be among the first are sorted by key as well: a pool may have a million items. */
+function mostUrgent(strategy: Strategy, rest: readonly Scored[], count: number): Chosen[] {
+  if (count === 0) return [];
+  const urgencies = Float64Array.from(rest, ({ score }) => urgency(strategy, score));
+  const least = count < rest.length ? urgencies.slice().sort()[rest.length - count]! : -Infinity;
+  const within = rest.map((_, index) => index).filter((index) => urgencies[index]! >= least);
+  within.sort((a, b) => {
+    const [urgentA, urgentB] = [urgencies[a]!, urgencies[b]!];
+    return urgentA === urgentB ? byKey(rest[a]!, rest[b]!) : urgentB - urgentA;
   });
-  return rest.slice(0, count);
+  return within.slice(0, count).map((index) => rest[index]!);
 }
 
 /** Those with a vector; where they are too few, the others in key order. */

@@ -6,10 +6,15 @@ export function leastConfidence(probabilities: readonly number[]): number {
   return probabilities.length === 0 ? 1 : 1 - Math.max(...probabilities);
 }
 
-/** Largest minus second largest p, in [0, 1]: ask where it is smallest. 0 with fewer than two classes. */
+/** Largest minus second largest p, in [0, 1]: ask where it is smallest. 0 with fewer than two classes, NaN where one of them is. */
 export function margin(probabilities: readonly number[]): number {
   if (probabilities.length < 2) return 0;
-  const [first = 0, second = 0] = [...probabilities].sort((a, b) => b - a);
+  let [first, second] = [-Infinity, -Infinity];
+  for (const p of probabilities) {
+    if (Number.isNaN(p)) return NaN;
+    if (p > first) [first, second] = [p, first];
+    else if (p > second) second = p;
+  }
   return first - second;
 }
 

@@ -39,6 +39,24 @@ describe('picking tasks', () => {
     expect(keys('margin', [...same, { key: 'z', probabilities: null }])).toEqual(['z', 'a', 'b']);
   });
 
+  it('chooses what comes first when all are sorted, equal scores included', () => {
+    const coarse = fc.uniqueArray(
+      fc.record({ key: fc.string({ maxLength: 4 }), score: fc.integer({ min: 0, max: 4 }) }),
+      {
+        selector: ({ key }) => key,
+        maxLength: 30,
+      },
+    );
+    fc.assert(
+      fc.property(coarse, fc.integer({ min: 1, max: 35 }), (items, batchSize) => {
+        const pool = items.map(({ key, score }) => ({ key, probabilities: [0.5 + score / 10, 0.5 - score / 10] }));
+        const sorted = items.toSorted((a, b) => a.score - b.score || (a.key < b.key ? -1 : 1));
+        const picks = pickTasks(pool, { strategy: 'margin', batchSize, explore: 0, seed: 1 });
+        expect(picks.map(({ key }) => key)).toEqual(sorted.slice(0, batchSize).map(({ key }) => key));
+      }),
+    );
+  });
+
   it('draws uniformly where there is no model, with the chance of each', () => {
     const unknown = Array.from({ length: 50 }, (_, index) => ({ key: `k${index}`, probabilities: null }));
     const picks = pickTasks(unknown, { strategy: 'margin', batchSize: 10, explore: 0.2, seed: 5 });
