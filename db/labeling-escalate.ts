@@ -10,7 +10,7 @@ import { hasOpenTasks } from './labeling-batch.js';
 
 /**
  * Does what the batch's policy says of a passed deadline, once, and gives the deadline that holds now: the same where
- * there is nothing to do. Again: nothing more happens. @throws Failure `NotFound`
+ * there is nothing to do, and never one after the end of its campaign. Again: nothing more happens. @throws Failure `NotFound`
  */
 export async function escalateBatch(tx: Tx, batch: string): Promise<string> {
   return atomically(tx, async (inner) => {
@@ -25,11 +25,14 @@ export async function escalateBatch(tx: Tx, batch: string): Promise<string> {
     }>(inner, sql`select project, status, policy, deadline from label_batch where id = ${batch} for no key update`);
     const { escalate, requires } = policyOf(held.policy);
     const { open } = await mustRow<{ open: boolean }>(inner, sql`select ${hasOpenTasks(batch)} as open`);
-    if (held.status !== 'open' || !escalate || !open) return iso(held.deadline);
+    const end = of.run === null ? null : await campaignEnd(inner, of.run);
+    const past = end !== null && Date.parse(end) <= Date.now();
+    if (held.status !== 'open' || !escalate || !open || past) return iso(held.deadline);
     const moved = await mustRow<{ deadline: string }>(
       inner,
       sql`update label_batch set policy = (policy - 'requires') || '{"escalate": null}',
-          deadline = greatest(deadline, clock_timestamp()) + ${escalate.extend}::float8 * (deadline - created_at)
+          deadline = least(greatest(deadline, clock_timestamp()) + ${escalate.extend}::float8 * (deadline - created_at),
+            greatest(deadline, coalesce(${end}::timestamptz, 'infinity')))
         where id = ${batch} returning deadline`,
     );
     const deadline = iso(moved.deadline);
@@ -47,4 +50,14 @@ export async function escalateBatch(tx: Tx, batch: string): Promise<string> {
     await appendEvent(inner, { run: of.run, type: 'label.escalated', data });
     return deadline;
   });
+}
+
+/** When the campaign stops whose round the run is; null: never, or it is of none. */
+async function campaignEnd(tx: Tx, run: string): Promise<string | null> {
+  const found = await row<{ deadline: string | null }>(
+    tx,
+    sql`select c.settings -> 'stop' ->> 'deadline' as deadline
+      from campaign c join campaign_round o on o.campaign = c.id where o.run = ${run}`,
+  );
+  return found?.deadline ?? null;
 }

@@ -1,5 +1,6 @@
 // How far each stop rule of a campaign is, for those who watch it: the figures that nextCampaignStep decides by.
 import { type CampaignSettings, flatGains, type Gain, type StopRules } from './campaign.js';
+import { shownAccuracy } from './campaign-target.js';
 import type { MeasuredMetric } from './evaluation.js';
 
 export interface RuleProgress {
@@ -24,7 +25,7 @@ export function rulesProgress(campaign: WatchedCampaign, nowMs: number): RulePro
   const { labels, deadline, plateau, target } = campaign.settings.stop;
   const measured = campaign.rounds.filter(({ accuracy }) => accuracy !== null);
   const found: RuleProgress[] = [];
-  if (target !== null) found.push({ rule: 'target', has: measured.at(-1)?.accuracy?.lo ?? null, needs: target });
+  if (target !== null) found.push({ rule: 'target', has: shownAccuracy(measured), needs: target });
   if (labels !== null) found.push({ rule: 'labels', has: campaign.labels.human, needs: labels });
   if (plateau !== null) {
     const flat = measured.length === 0 ? null : flatGains(measured.map(({ gain }) => gain));

@@ -3,6 +3,7 @@
 import { mcNemar } from '../stats/paired.js';
 import type { AutoRules } from './auto-label.js';
 import { nameFault, reasonFault } from './decision.js';
+import { shownAccuracy } from './campaign-target.js';
 import type { MeasuredMetric } from './evaluation.js';
 import type { Strategy } from './labeling.js';
 import type { RunStatus } from './run.js';
@@ -34,7 +35,7 @@ export interface StopRules {
   deadline: string | null;
   /** Stop when so many rounds in a row were not better by more than `margin`, by a paired test at 0.05. */
   plateau: { rounds: number; margin: number } | null;
-  /** Stop when the lower end of the accuracy's 95 % interval is at least this. */
+  /** Stop when the accuracy was shown to be at least this (`shownAccuracy`). */
   target: number | null;
 }
 
@@ -172,7 +173,7 @@ function stopOf({ settings, rounds }: CampaignFacts, nowMs: number): Stop | null
   const stop = (reason: StopReason, why: string): Stop => ({ kind: 'stop', reason, why });
   const last = rounds.at(-1);
   const given = labelsSoFar(rounds);
-  const lower = last?.accuracy?.lo ?? null;
+  const lower = shownAccuracy(rounds);
   if (target !== null && lower !== null && lower >= target) {
     return stop('target', `accuracy is at least ${lower.toFixed(4)}, ${target} was wanted`);
   }

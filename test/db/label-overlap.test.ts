@@ -385,6 +385,18 @@ describe('a deadline that passed', () => {
     });
   });
 
+  it('not past the end of its campaign', async () => {
+    const { batch, run } = await makeBatch(base.db, 2, { policy: { escalate: { extend: 0.5 } } });
+    const inTen = new Date(Date.now() + 600_000).toISOString();
+    await base.db.execute(sql`with c as (
+        insert into campaign (id, project, pipeline, workflow_id, settings, started_by, verified)
+          select 'cam_ends', project, pipeline, 'campaign/ends', ${JSON.stringify({ stop: { deadline: inTen } })}::jsonb, 'kim',
+            false from run where id = ${run.id} returning id)
+      insert into campaign_round (campaign, round, run, strategy, batch_size) select id, 1, ${run.id}, 'margin', 2 from c`);
+    await late(batch);
+    expect(await escalateBatch(base.db, batch)).toBe(inTen);
+  });
+
   it('stays where nobody asked for more, or nothing is open', async () => {
     const { batch } = await makeBatch(base.db, 1);
     await late(batch);

@@ -14,6 +14,9 @@ import {
   type RightRows,
 } from '../../domain/campaign.js';
 import { rulesProgress } from '../../domain/campaign-progress.js';
+import { shownAccuracy } from '../../domain/campaign-target.js';
+import { clopperPearson, clopperPearsonLower } from '../../stats/intervals.js';
+import { createRandom } from '../../stats/prng.js';
 
 const n = 200;
 const now = Date.parse('2026-11-21T00:00:00Z');
@@ -104,7 +107,7 @@ describe('the next step', () => {
   });
 
   it('the target is asked of the lower bound, not of the value', () => {
-    expect(nextCampaignStep(facts([roundOf(1, { right: 189 })], { target: 0.9 }), now).kind).toBe('open');
+    expect(nextCampaignStep(facts([roundOf(1, { right: 186 })], { target: 0.9 }), now).kind).toBe('open');
   });
 
   it('always comes to an end, and never asks for more labels than the budget', () => {
@@ -173,6 +176,21 @@ describe('gains', () => {
   });
 });
 
+it('the shown accuracy is exact at the first look and holds at many: of 400 models at 0.8, looked at 20 times, few seem better', () => {
+  const of = (right: number) => ({
+    accuracy: { value: right / n, lo: 0, hi: 1, n, method: 'clopper-pearson' as const },
+  });
+  expect(shownAccuracy([])).toBeNull();
+  expect(shownAccuracy([{ accuracy: null }])).toBeNull();
+  expect(shownAccuracy([of(192)])).toBeCloseTo(clopperPearson(192, n).lo, 12);
+  const random = createRandom(11);
+  const drawn = () => Array.from({ length: n }, () => random.uniform() < 0.8).filter(Boolean).length;
+  const broken = Array.from({ length: 400 }, () => Array.from({ length: 20 }, () => of(drawn()))).filter((rounds) =>
+    rounds.some((_, look) => shownAccuracy(rounds.slice(0, look + 1))! > 0.8),
+  );
+  expect(broken.length / 400).toBeLessThan(0.05);
+});
+
 it('says how far each rule is', () => {
   const of = (round: CampaignRound, gain: Gain | null) => ({ accuracy: round.accuracy, gain });
   const flat: Gain = { over: 1, value: 0, p: 1, better: false };
@@ -190,7 +208,7 @@ it('says how far each rule is', () => {
   const rounds = [of(roundOf(1), null), of(roundOf(2), flat), of(roundOf(3), flat), waiting];
   const late = { ...early, rounds, labels: { human: 20 }, finishedAt: new Date(now).toISOString() };
   expect(rulesProgress(late, now + hour)).toMatchObject([
-    { rule: 'target', has: 103 / n - 0.05, needs: 0.9 },
+    { rule: 'target', has: clopperPearsonLower(103, n, 1 - 0.05 / 12), needs: 0.9 },
     { rule: 'labels', has: 20, needs: 30 },
     { rule: 'plateau', has: 2, needs: 3 },
     { rule: 'deadline', has: hour, needs: 5 * hour },
