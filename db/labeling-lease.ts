@@ -1,11 +1,12 @@
 // Tasks lent to labelers (architecture, rule 6). A labeler's lease is fenced and renewable; a task is lent to as many
 // different people as answers are wanted of it, and gold items come at places that nobody can tell beforehand.
 import { sql, type SQL } from 'drizzle-orm';
+import { Failure } from '../domain/failures.js';
 import { isGoldPlace } from '../domain/label-policy.js';
 import type { LeasedTask } from '../domain/label-task.js';
-import { anyOf, atomically, iso, json, limitOf, preparedRows, type Tx } from './client.js';
+import { anyOf, atomically, iso, json, limitOf, mustRow, preparedRows, type Tx } from './client.js';
 import { holdLabeler } from './labeler.js';
-import type { LockedBatch } from './labeling-batch.js';
+import { hasOpenTasks, type LockedBatch } from './labeling-batch.js';
 import { sentBack } from './labeling-reviewed.js';
 
 export interface LeaseRequest {
@@ -28,6 +29,7 @@ export async function leaseTasks(tx: Tx, request: LeaseRequest): Promise<LeasedT
     const leased = await renewOwn(inner, request);
     const count = request.count - leased.length;
     if (count > 0) leased.push(...(await lend(inner, { request, batch, served, count })));
+    if (leased.length === 0) await requireOpen(inner, request.batch);
     const shown = batch.policy.suggestion !== 'none';
     return leased.map((task) => ({
       ...task,
@@ -35,6 +37,15 @@ export async function leaseTasks(tx: Tx, request: LeaseRequest): Promise<LeasedT
       suggestion: shown ? task.suggestion : null,
     }));
   });
+}
+
+/**
+ * All is answered, and its row does not say so yet: as long as people share it nobody can write it.
+ * @throws Failure `BatchClosed`
+ */
+async function requireOpen(tx: Tx, batch: string): Promise<void> {
+  const { open } = await mustRow<{ open: boolean }>(tx, sql`select ${hasOpenTasks(batch)} as open`);
+  if (!open) throw new Failure('BatchClosed', `the batch ${batch} takes no more answers`);
 }
 
 const ttl = (request: LeaseRequest) => sql`make_interval(secs => ${(request.ttlMs ?? 600_000) / 1000}::float8)`;

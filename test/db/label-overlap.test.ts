@@ -118,6 +118,17 @@ describe('overlap', () => {
     });
     expect((await batchView(base.db, project, batch)).status).toBe('review');
   });
+
+  it('says that all is answered, also while the row cannot say it for the people who share it', async () => {
+    const { batch } = await makeBatch(base.db, 1);
+    const [kim] = await lease(batch, 'kim', 1);
+    expect(await lease(batch, 'lee', 1)).toEqual([]);
+    await base.db.transaction(async (tx) => {
+      expect(await leaseTasks(tx, { project, batch, labeler: 'mo', count: 1 })).toEqual([]);
+      await answer(batch, 'kim', kim!);
+      expect(await failureOf(lease(batch, 'lee', 1))).toBe('BatchClosed');
+    });
+  });
 });
 
 describe('skips', () => {

@@ -1,15 +1,21 @@
-// A labeling campaign as its users see it: rounds that stop by themselves, over the death of the worker; people who pause it.
+// A labeling campaign as its users see it: rounds that stop by themselves, over the death of the worker and of everything
+// but the two databases; what waiting costs; people who pause it.
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { attendRun, must } from '../support/person.js';
 import { startTestSystem, type TestSystem, until } from '../support/system.js';
+import { heldBy, isWaiting, stopProcesses } from './held.js';
 import { pipeline, post, rows, truthOf } from './support.js';
 
 let system: TestSystem;
+let first: TestSystem;
 
 beforeAll(async () => {
-  system = await startTestSystem();
+  first = system = await startTestSystem();
 });
-afterAll(() => system?.stop());
+afterAll(async () => {
+  if (first !== system) await system.stop();
+  await first?.stop();
+});
 
 interface Campaign {
   id: string;
@@ -41,13 +47,27 @@ async function begin(name: string, stop: object): Promise<string> {
 const round = (id: string, number: number) =>
   until(`round ${number}`, async () => (await look(id)).rounds[number - 1] ?? null);
 
-test('asks round after round until its labels are spent, whoever dies in between', { timeout: 120_000 }, async () => {
+test('asks round after round until its labels are spent, whoever dies in between', { timeout: 180_000 }, async () => {
   const id = await begin('spent', { labels: 12 });
-  const first = await round(id, 1);
-  await attendRun(system, first.run, truthOf, { stopAt: 'labels' });
-  process.kill((await system.running()).pids.flow as number, 'SIGKILL');
-  expect((await attendRun(system, first.run, truthOf)).labels).toBe(8);
+  const one = await round(id, 1);
+  const { run } = await attendRun(system, one.run, truthOf, { stopAt: 'labels' });
+  const waiting = [
+    `labels/default/${run.waitingFor?.id}`,
+    `run/default/spent/${run.number}`,
+    `labels/default/campaign/${id}`,
+  ];
+  const idle = { connections: 0, locks: 0, workflows: waiting.map(() => ({ status: 'RUNNING', pending: 0 })) };
+  await until('everybody to wait', async () => (await heldBy(system, waiting)).workflows.every(isWaiting));
+  await stopProcesses(system);
+  const held = await heldBy(system, waiting);
+  expect(held).toMatchObject(idle);
+  // the batch's next reminder, a clock of Temporal's
+  expect(held.workflows.map(({ timers }) => timers)).toEqual([1, 0, 0]);
+  system = await startTestSystem({}, system.home);
+  expect((await attendRun(system, one.run, truthOf)).labels).toBe(8);
   const second = await round(id, 2);
+  await attendRun(system, second.run, truthOf, { stopAt: 'labels' });
+  process.kill((await system.running()).pids.flow as number, 'SIGKILL');
   expect((await attendRun(system, second.run, truthOf)).labels).toBe(4);
   const done = await until('the campaign to stop', async () => {
     const now = await look(id);
