@@ -22,7 +22,7 @@ import {
   decideSignal,
   labelingProgress,
 } from './labeling.messages.js';
-import { closing, flow } from './proxies.js';
+import { flow } from './proxies.js';
 import { noteRefusal } from './refusal.js';
 
 const reminderShares = [0.5, 0.9] as const;
@@ -167,7 +167,7 @@ async function ring(state: State, input: BatchInput, share: number | null): Prom
 async function close(state: State, input: BatchInput, decision: 'deadline' | 'cancel', reason: string): Promise<void> {
   const decisionId = `${state.batch}/${decision}`;
   try {
-    const answer = await closing.recordBatchDecision({
+    const answer = await flow.recordBatchDecision({
       batch: state.batch,
       decision: { decisionId, decision, by: 'perennial', reason },
       verified: true,
@@ -188,7 +188,7 @@ function listen(state: State, input: BatchInput): void {
     if (outcome.kind === 'refused') throw refusal(outcome.failure, outcome.detail);
     if (outcome.kind === 'same') return outcome.answer;
     state.decisions += 1;
-    const answer = await closing.recordBatchDecision({
+    const answer = await flow.recordBatchDecision({
       batch: state.batch,
       decision: outcome.decision,
       verified: decision?.verified === true,

@@ -10,10 +10,6 @@ const retry = { initialInterval: 200, backoffCoefficient: 2, maximumInterval: 10
 
 /** Millisecond writes: rows, decisions, schedules. */
 export const flow = proxyActivities<FlowActivities>({ taskQueue: 'flow', startToCloseTimeout: 10_000, retry });
-/** The closing of a batch, whose labels may be hundreds of thousands: one transaction, which a second attempt waits for. */
-export const closing = proxyActivities<Pick<FlowActivities, 'recordBatchDecision'>>({
-  ...{ taskQueue: 'flow', startToCloseTimeout: 300_000, retry },
-});
 
 export type StepResult = { [key: string]: Json } & StepResultBase;
 type StepActivity = {
