@@ -16,6 +16,8 @@ export interface InputsRequest {
   signature: Signature;
   /** true: labelled rows only; false: unlabelled rows only. Default: both. */
   labelled?: boolean;
+  /** Only these rows. */
+  keys?: readonly string[];
   /** Further columns, as text; '' where missing. */
   columns?: string[];
   /** The first so many rows in key order. */
@@ -37,7 +39,7 @@ export function partRows(
   key: string,
   label: string,
 ): string {
-  const { file, split, part, labelled } = request;
+  const { file, split, part, labelled, keys } = request;
   const join =
     split === undefined
       ? ''
@@ -45,6 +47,7 @@ export function partRows(
   const where = [
     ...(split !== undefined && part ? [`split.part = ${sqlLiteral(part)}`] : []),
     ...(labelled === undefined ? [] : [`typed.${identifier(label)} IS ${labelled ? 'NOT NULL' : 'NULL'}`]),
+    ...(keys === undefined ? [] : [`typed.${identifier(key)} IN (${['', ...keys].map(sqlLiteral).join(', ')})`]),
   ];
   return `FROM read_parquet(${sqlLiteral(file)}) AS typed ${join} ${where.length > 0 ? `WHERE ${where.join(' AND ')}` : ''}`;
 }

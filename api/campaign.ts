@@ -11,15 +11,17 @@ import {
   stopReasons,
 } from '../domain/campaign.js';
 import { parseDuration } from '../domain/duration.js';
-import { Failure } from '../domain/failures.js';
+import { Failure, type FieldFault } from '../domain/failures.js';
 import { workflowIds } from '../domain/ids.js';
 import type { Json } from '../domain/json.js';
 import { autoStatuses } from '../domain/auto-label.js';
+import { type Ask, askWords, keysOf, mostKeys, readAsk } from '../domain/label-ask.js';
 import { strategies } from '../domain/labeling.js';
 import { decide } from './decide.js';
 import { temporalUrl, type ApiDeps } from './deps.js';
 import { endpoint, type ApiRequest, type Endpoint } from './endpoint.js';
 import { actorOf, auditBehalf } from './identity.js';
+import { requireNamedRows } from './known-rows.js';
 import { pendingSchema } from './labeling.js';
 import { once } from './once.js';
 import {
@@ -35,6 +37,23 @@ import {
 
 const share = z.number().min(0).max(1);
 const strategy = z.enum(strategies);
+const keyList = {
+  type: 'array',
+  items: { type: 'string' },
+  minItems: 1,
+  maxItems: mostKeys,
+  uniqueItems: true,
+} as const;
+const askSchema = z
+  .unknown()
+  .optional()
+  .openapi({
+    description: 'Rows without a label (default), labelled ones that are probably wrong, or exactly these rows',
+    oneOf: [
+      { type: 'string', enum: [...askWords] },
+      { type: 'object', properties: { keys: keyList }, required: ['keys'], additionalProperties: false },
+    ],
+  });
 const stopSchema = z.strictObject({
   labels: z.int().min(1).max(10_000_000).nullish().openapi({ description: 'Labels by people, over all rounds' }),
   deadline: z
@@ -77,10 +96,13 @@ const createSchema = z
       .union([strategy, z.array(strategy).min(1).max(100)])
       .default('margin')
       .openapi({ description: 'One, or those of the first, second, … round; the last goes on' }),
+    ask: askSchema,
     batchSize: z.int().min(1).max(10_000).default(60),
     explore: share.default(0.1),
     auto: autoSchema.nullish(),
-    stop: stopSchema,
+    stop: stopSchema
+      .default({})
+      .openapi({ description: 'At least one rule, unless rows are named: they come to an end' }),
     ...actorFields,
   })
   .openapi('NewCampaign');
@@ -160,12 +182,27 @@ function moment(text: string | null | undefined): string | null {
   });
 }
 
-function settingsOf({ strategy: asked, batchSize, explore, auto = null, stop }: NewCampaign): CampaignSettings {
+/** @throws Failure `InvalidRequest` */
+function askOf(sent: unknown): Ask {
+  const faults: FieldFault[] = [];
+  const ask = sent === undefined ? 'unlabelled' : readAsk(sent, 'ask', faults);
+  if (ask !== undefined && faults.length === 0) return ask;
+  throw new Failure('InvalidRequest', 'the campaign asks about no rows', { faults: faults.slice(0, 100) });
+}
+
+function settingsOf(sent: NewCampaign): CampaignSettings {
+  const { strategy: asked, batchSize, explore, auto = null, stop } = sent;
   const { labels = null, deadline, plateau = null, target = null } = stop;
   const rules = { labels, deadline: moment(deadline), plateau, target };
-  if (Object.values(rules).every((rule) => rule === null)) {
+  const ask = askOf(sent.ask);
+  if (keysOf(ask) === null && Object.values(rules).every((rule) => rule === null)) {
     throw new Failure('InvalidRequest', 'a campaign needs a rule to stop by', {
       faults: [{ path: 'stop', message: 'needs one of labels, deadline, plateau, target' }],
+    });
+  }
+  if (auto && ask !== 'unlabelled') {
+    throw new Failure('InvalidRequest', 'rows that have a label are not labelled without people', {
+      faults: [{ path: 'auto', message: 'goes with ask unlabelled only' }],
     });
   }
   if (auto && Math.round(batchSize * explore) === 0) {
@@ -175,7 +212,7 @@ function settingsOf({ strategy: asked, batchSize, explore, auto = null, stop }: 
       ],
     });
   }
-  return { strategies: Array.isArray(asked) ? asked : [asked], batchSize, explore, auto, stop: rules };
+  return { ask, strategies: Array.isArray(asked) ? asked : [asked], batchSize, explore, auto, stop: rules };
 }
 
 async function create(request: ApiRequest<unknown, unknown, NewCampaign>, deps: ApiDeps) {
@@ -185,7 +222,10 @@ async function create(request: ApiRequest<unknown, unknown, NewCampaign>, deps: 
   const settings = settingsOf(body);
   return once(request, deps, async (tx) => {
     const { by, verified } = actor;
-    const { id, workflowId } = await createCampaign(tx, { project, pipeline: body.pipeline, settings, by, verified });
+    const { pipeline } = body;
+    const overrides = { 'labeling.ask': settings.ask };
+    await requireNamedRows(deps, tx, { project, pipeline, overrides, path: 'ask.keys' });
+    const { id, workflowId } = await createCampaign(tx, { project, pipeline, settings, by, verified });
     await auditBehalf(tx, project, actor, 'campaign.begun', id);
     return { status: 202, body: { id, workflowId, temporalUrl: temporalUrl(deps, workflowId) } };
   });

@@ -163,7 +163,15 @@ const agreementSchema = z
 const askReasonSchema = z.enum(askReasons);
 const askedSchema = z
   .looseObject({
-    reasons: z.array(z.looseObject({ reason: askReasonSchema, tasks: z.int(), probability: z.number().nullable() })),
+    reasons: z.array(
+      z.looseObject({
+        reason: askReasonSchema,
+        tasks: z.int(),
+        probability: z.number().nullable(),
+        relabelled: z.int().openapi({ description: 'Rows with a label before that got one now' }),
+        changed: z.int().openapi({ description: 'Of these, with another label; of explore: estimates the wrong ones' }),
+      }),
+    ),
     scores: z.array(z.looseObject({ from: z.number(), to: z.number(), tasks: z.int() })),
     labels: z.array(z.looseObject({ label: z.string(), tasks: z.int() })),
     first: z.array(
@@ -174,6 +182,8 @@ const askedSchema = z
         probability: z.number().nullable(),
         status: z.enum(taskStatuses),
         label: z.string().nullable(),
+        given: z.string().nullable().openapi({ description: 'The label that the row had; null: none' }),
+        guess: z.string().nullable().openapi({ description: 'What the model takes it for' }),
       }),
     ),
   })

@@ -22,6 +22,7 @@ import { runEventsEndpoint } from './run-events.js';
 import { runOpenEndpoints } from './run-open.js';
 import { tokenEndpoints } from './token.js';
 import { trainerEndpoints } from './trainer.js';
+import { wrongEndpoint } from './wrong.js';
 
 export function allEndpoints(metrics: Metrics = createMetrics()): Endpoint[] {
   const predictor = createPredictor(metrics);
@@ -30,6 +31,7 @@ export function allEndpoints(metrics: Metrics = createMetrics()): Endpoint[] {
     ...runOpenEndpoints(),
     ...runEndpoints(),
     runEventsEndpoint(),
+    wrongEndpoint(),
     ...codeEndpoints(),
     ...datasetEndpoints(),
     ...labelingEndpoints(),

@@ -8,6 +8,7 @@ import type { Json } from '../domain/json.js';
 import { temporalUrl, type ApiDeps } from './deps.js';
 import { endpoint, type ApiRequest, type Endpoint, requireRole } from './endpoint.js';
 import { actorOf, auditBehalf } from './identity.js';
+import { requireNamedRows } from './known-rows.js';
 import { once } from './once.js';
 import { actorFields, idSchema, nameSchema } from './schemas.js';
 
@@ -117,9 +118,12 @@ export function runOpenEndpoints(): Endpoint[] {
         problems: ['RunLive'],
       },
       (request, deps) =>
-        opened(request, deps, (tx, common) =>
-          openRun(tx, { ...common, pipeline: request.params.name, trigger: request.body.trigger }),
-        ),
+        opened(request, deps, async (tx, common) => {
+          const { name: pipeline } = request.params;
+          const { project, overrides } = common;
+          await requireNamedRows(deps, tx, { project, pipeline, overrides, path: 'overrides.labeling.ask.keys' });
+          return openRun(tx, { ...common, pipeline, trigger: request.body.trigger });
+        }),
     ),
     endpoint(
       {

@@ -9,9 +9,10 @@ import {
 } from '../domain/campaign.js';
 import type { MeasuredMetric } from '../domain/evaluation.js';
 import { Failure } from '../domain/failures.js';
+import { askInWords } from '../domain/label-ask.js';
 import type { RunStatus } from '../domain/run.js';
 import { autoBatches, type AutoBatchView } from './auto.js';
-import { storedRounds } from './campaign.js';
+import { storedRounds, todaysSettings } from './campaign.js';
 import { iso, row, rows, type Tx } from './client.js';
 import { readCursor, toPage, type Page, type PageRequest } from './page.js';
 
@@ -22,7 +23,8 @@ export interface CampaignSummary {
   why: string;
   /** Null while it goes on. */
   stopReason: StopReason | null;
-  settings: CampaignSettings;
+  /** `ask` in words. */
+  settings: Omit<CampaignSettings, 'ask'> & { ask: string };
   startedBy: string;
   createdAt: string;
   finishedAt: string | null;
@@ -59,13 +61,17 @@ const stored = sql`select c.id, p.name as pipeline, c.status, c.why, c.stop_reas
     c.started_by as "startedBy", c.created_at as "createdAt", c.finished_at as "finishedAt", c.workflow_id as temporal
   from campaign c join pipeline p on p.id = c.pipeline`;
 
-function summaryOf(found: CampaignSummary): CampaignSummary {
-  return { ...found, createdAt: iso(found.createdAt), finishedAt: iso(found.finishedAt) };
+type StoredCampaign = Omit<CampaignSummary, 'settings'> & { settings: CampaignSettings };
+
+function summaryOf(found: StoredCampaign): CampaignSummary {
+  const settings = todaysSettings(found.settings);
+  const moments = { createdAt: iso(found.createdAt), finishedAt: iso(found.finishedAt) };
+  return { ...found, settings: { ...settings, ask: askInWords(settings.ask) }, ...moments };
 }
 
 /** @throws Failure `NotFound` */
 export async function campaignView(tx: Tx, project: string, id: string): Promise<CampaignView> {
-  const found = await row<CampaignSummary>(tx, sql`${stored} where c.project = ${project} and c.id = ${id}`);
+  const found = await row<StoredCampaign>(tx, sql`${stored} where c.project = ${project} and c.id = ${id}`);
   if (found === null) throw new Failure('NotFound', `there is no campaign ${id}`);
   const rounds = await storedRounds(tx, id);
   const auto = await autoBatches(tx, id);
@@ -95,7 +101,7 @@ export async function listCampaigns(
   if (pipeline !== undefined) where.push(sql`p.name = ${pipeline}`);
   if (status !== undefined) where.push(sql`c.status = ${status}`);
   if (after !== null) where.push(sql`(c.created_at, c.id) < (${after[0]}::timestamptz, ${after[1]})`);
-  const found = await rows<CampaignSummary>(
+  const found = await rows<StoredCampaign>(
     tx,
     sql`${stored} where ${sql.join(where, sql` and `)} order by c.created_at desc, c.id desc limit ${page.limit + 1}`,
   );

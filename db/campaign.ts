@@ -3,6 +3,7 @@
 import { sql } from 'drizzle-orm';
 import type { CampaignSettings, CampaignStatus } from '../domain/campaign.js';
 import { Failure } from '../domain/failures.js';
+import { type Ask, askInWords } from '../domain/label-ask.js';
 import { workflowIds } from '../domain/ids.js';
 import type { Json } from '../domain/json.js';
 import { appendAudit } from './audit.js';
@@ -22,13 +23,15 @@ export { advanceCampaign, storedRounds, type Measured } from './campaign-round.j
 
 /** What a round's run does otherwise than the document says. */
 export function roundOverrides(round: {
+  ask: Ask;
   strategy: string;
   batchSize: number;
   explore: number;
   deadlineMs: number | null;
 }): Record<string, Json> {
-  const { strategy, batchSize, explore, deadlineMs } = round;
+  const { ask, strategy, batchSize, explore, deadlineMs } = round;
   return {
+    'labeling.ask': ask,
     'labeling.strategy': strategy,
     'labeling.batchSize': batchSize,
     'labeling.explore': explore,
@@ -42,6 +45,9 @@ function refuse(path: string, message: string): never {
 
 /** Every round's document, as it would be. @throws Failure `InvalidRequest` */
 function checkSettings(source: Json, { strategies, stop, ...rest }: CampaignSettings): void {
+  if (rest.ask === 'suspects' && specify(source, {}).dataset.task === 'regression') {
+    refuse('ask', 'suspects needs classes; the task is regression');
+  }
   const documents = strategies.map((strategy) =>
     specify(source, roundOverrides({ ...rest, strategy, deadlineMs: null })),
   );
@@ -81,7 +87,7 @@ export async function createCampaign(tx: Tx, asked: CreateCampaign): Promise<{ i
       values (${id}, ${project}, ${pipeline.id}, ${workflowId}, ${json(settings)}, ${by}, ${verified})`,
   );
   await startCampaign(tx, { project, id, pipeline: name, workflowId });
-  const details = { pipeline: name, settings: settings as unknown as Json };
+  const details = { pipeline: name, settings: { ...settings, ask: askInWords(settings.ask) } as unknown as Json };
   await appendAudit(tx, { project, actor: by, verified, action: 'campaign.begun', subject: id, details });
   return { id, workflowId };
 }
@@ -121,11 +127,16 @@ export interface HeldCampaign extends CampaignRef {
   settings: CampaignSettings;
 }
 
+/** Settings as older software stored them, with what it did not know. */
+export function todaysSettings(settings: CampaignSettings): CampaignSettings {
+  return { ...settings, ask: (settings as Partial<CampaignSettings>).ask ?? 'unlabelled' };
+}
+
 const held = sql`select c.id, c.project, p.name as pipeline, c.workflow_id as "workflowId", c.status, c.why, c.settings
   from campaign c join pipeline p on p.id = c.pipeline`;
 
 export async function campaignRow(tx: Tx, id: string): Promise<HeldCampaign> {
   const found = await row<HeldCampaign>(tx, sql`${held} where c.id = ${id}`);
   if (found === null) throw new Failure('NotFound', `there is no campaign ${id}`);
-  return found;
+  return { ...found, settings: todaysSettings(found.settings) };
 }

@@ -6,7 +6,14 @@ import { shownReason } from './labeling-batch.js';
 
 export interface BatchAsked {
   /** `probability`: with which the items were drawn, on average; null where they were chosen. */
-  reasons: { reason: AskReason; tasks: number; probability: number | null }[];
+  reasons: {
+    reason: AskReason;
+    tasks: number;
+    probability: number | null;
+    /** Of the tasks whose row had a label before and got one now: how many, and with how many it is another one. */
+    relabelled: number;
+    changed: number;
+  }[];
   /** Ten equal steps from the least to the largest score; none where nothing was scored. */
   scores: { from: number; to: number; tasks: number }[];
   /** The most frequent labels. */
@@ -19,6 +26,10 @@ export interface BatchAsked {
     probability: number | null;
     status: TaskStatus;
     label: string | null;
+    /** The label that the row had before; null: none. */
+    given: string | null;
+    /** What the model takes it for. */
+    guess: string | null;
   }[];
 }
 
@@ -30,8 +41,10 @@ export async function batchAsked(tx: Tx, batch: string): Promise<BatchAsked> {
   const asked = sql`from label_task t where t.batch = ${batch} and t.gold is null`;
   const reasons = await rows<BatchAsked['reasons'][number]>(
     tx,
-    sql`select ${shownReason} as reason, count(*)::int as tasks, avg(probability) as probability ${asked}
-      group by 1 order by 1`,
+    sql`select ${shownReason} as reason, count(*)::int as tasks, avg(probability) as probability,
+        count(*) filter (where status = 'labelled' and given is not null)::int as relabelled,
+        count(*) filter (where status = 'labelled' and given <> label)::int as changed
+      ${asked} group by 1 order by 1`,
   );
   const labels = await rows<BatchAsked['labels'][number]>(
     tx,
@@ -40,7 +53,7 @@ export async function batchAsked(tx: Tx, batch: string): Promise<BatchAsked> {
   );
   const first = await rows<BatchAsked['first'][number]>(
     tx,
-    sql`select key, reason, score, probability, status, label ${asked}
+    sql`select key, reason, score, probability, status, label, given, suggestion ->> 'label' as guess ${asked}
         and t.reason = ${shownReason} order by position limit ${most}`,
   );
   return { reasons, scores: await scoresOf(tx, batch), labels, first };

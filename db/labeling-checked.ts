@@ -4,8 +4,8 @@ import { rows, type Tx } from './client.js';
 
 /**
  * Keys of a dataset that a run drew uniformly from its pool (the exploration share) and that people labelled. A model
- * that is to be judged by them must not have learnt from them. Those that automatic labels which stand would have
- * covered are left out: rows like them are no longer in the pool.
+ * that is to be judged by them must not have learnt from them. Draws of a relabelling are none, since they are of labelled
+ * rows. Those that automatic labels which stand would have covered are left out: rows like them are no longer in the pool.
  */
 export async function checkedKeys(tx: Tx, dataset: string): Promise<string[]> {
   const found = await rows<{ key: string }>(
@@ -13,7 +13,7 @@ export async function checkedKeys(tx: Tx, dataset: string): Promise<string[]> {
     sql`select distinct t.key collate "C" as key from label_batch b join label_task t on t.batch = b.id
         join label l on l.dataset = b.dataset and l.key = t.key and l.source = 'human'
       where b.dataset = ${dataset} and b.run is not null and b.status in ('accepted', 'partial') and t.gold is null
-        and t.reason = 'explore' and t.probability is not null and t.status = 'labelled'
+        and t.given is null and t.reason = 'explore' and t.probability is not null and t.status = 'labelled'
         and t.key not in (select jsonb_array_elements_text(a.covered) from auto_batch a
           where a.dataset = ${dataset} and a.status in ('landing', 'standing'))
       order by 1`,

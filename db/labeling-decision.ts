@@ -10,6 +10,7 @@ import { atomically, json, mustRow, row, rows, type Tx } from './client.js';
 import { appendEvent } from './event.js';
 import { batchAnswers } from './labeling-answers.js';
 import { batchRules, hasOpenTasks } from './labeling-batch.js';
+import { relabelCounts } from './labeling-relabel.js';
 import { reopenTasks } from './labeling-review.js';
 import { countsOf, unreviewedTasks } from './labeling-view.js';
 
@@ -68,7 +69,9 @@ async function decideOnce(tx: Tx, decision: DecideBatch): Promise<BatchOutcome> 
       values (${batch}, ${decisionId}, ${decision.decision}, ${decision.by}, ${decision.verified}, ${decision.reason},
         ${json(decision.tasks)}, ${json(answer)})`,
   );
-  await record(tx, decision, held, { status, open, counts: { ...counts } });
+  const again = await relabelCounts(tx, batch);
+  const relabelled = again && { relabelled: { ...again } };
+  await record(tx, decision, held, { status, open, counts: { ...counts }, ...relabelled });
   return answer;
 }
 
@@ -169,16 +172,17 @@ async function resolve(tx: Tx, batch: string): Promise<void> {
   await concludeTogether(tx, batch);
   await rows(
     tx,
-    sql`insert into label (dataset, key, label, source, annotators, batch)
+    sql`insert into label (dataset, key, label, source, annotators, batch, relabel)
       select b.dataset, t.key, t.label, 'human', (
           select jsonb_agg(who order by who) from (
             select a.annotator as who from annotation a
               where a.task = t.id and a.outcome = 'accepted' and a.fence > t.floor and a.label is not null
-            union select t.reviewer where t.review = 'fix') people where who is not null), b.id
+            union select t.reviewer where t.review = 'fix') people where who is not null), b.id, t.given is not null
       from label_task t join label_batch b on b.id = t.batch
       where b.id = ${batch} and b.kind in ('single', 'number') and t.status = 'labelled' and t.gold is null
       order by t.key
       on conflict (dataset, key) do update set label = excluded.label, source = excluded.source,
-        annotators = excluded.annotators, batch = excluded.batch, resolved_at = now()`,
+        annotators = excluded.annotators, batch = excluded.batch, relabel = label.relabel or excluded.relabel,
+        resolved_at = now()`,
   );
 }

@@ -26,6 +26,8 @@ export interface NewTask {
   /** With which it was drawn; null where it was chosen. */
   probability: number | null;
   score: number | null;
+  /** The label that the row has: it is asked about again, and the new one will replace it. */
+  given?: string | null;
   /** The known answer, as `labelText` made it: a gold item, which tests the labeler and is no row to be labelled. */
   gold?: string;
   /** As an import brought it. */
@@ -151,7 +153,7 @@ async function insertBatch(
   const { min } = policyOf(batch.policy ?? {}).overlap;
   const tasks = batch.tasks.map(({ answers, ...task }, position) => ({
     ...{ id: newId('task'), position, wanted: min, ...task },
-    given: answers ?? [],
+    brought: answers ?? [],
   }));
   for (let from = 0; from < tasks.length; from += insertedAtOnce) {
     await insertTasks(tx, id, tasks.slice(from, from + insertedAtOnce));
@@ -161,7 +163,7 @@ async function insertBatch(
   await insertAnswers(
     tx,
     { id, project: batch.project },
-    tasks.map((task) => ({ id: task.id, answers: task.given })),
+    tasks.map((task) => ({ id: task.id, answers: task.brought })),
   );
   return id;
 }
@@ -176,12 +178,13 @@ async function insertTasks(
 ): Promise<void> {
   await rows(
     tx,
-    sql`insert into label_task (id, batch, position, key, item, suggestion, reason, probability, score, wanted, gold,
-        source)
-      select id, ${batch}, position, key, item, nullif(suggestion, 'null'), reason, probability, score, wanted, gold,
-        nullif(source, 'null')
+    sql`insert into label_task (id, batch, position, key, item, suggestion, reason, probability, score, wanted, given,
+        gold, source)
+      select id, ${batch}, position, key, item, nullif(suggestion, 'null'), reason, probability, score, wanted, given,
+        gold, nullif(source, 'null')
       from jsonb_to_recordset(${json(tasks)}) as t (id text, position int, key text, item jsonb, suggestion jsonb,
-        reason text, probability float8, score float8, wanted int, gold text, source jsonb)`,
+        reason text, probability float8, score float8, wanted int, given text, gold text,
+        source jsonb)`,
   );
 }
 

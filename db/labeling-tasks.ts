@@ -20,6 +20,8 @@ export interface TaskView {
   label: string | null;
   confidence: number | null;
   suggestion: Suggestion | null;
+  /** The label that the row had before; null: none. */
+  given: string | null;
   reason: AskReason;
   review: ReviewVerdict | null;
   reviewer: string | null;
@@ -63,7 +65,8 @@ export async function listTasks(
   const found = await rows<Omit<TaskView, 'needsReview'> & { position: number }>(
     tx,
     sql`select t.id as "taskId", t.position, t.key, t.item, t.status, t.fence, t.label, t.confidence, t.suggestion,
-        ${shownReason} as reason, t.review, t.reviewer, ${answers} as answers, ${reviewsOfTask} as reviews
+        t.given, ${shownReason} as reason, t.review, t.reviewer, ${answers} as answers,
+        ${reviewsOfTask} as reviews
       from label_task t
       where t.batch = ${request.batch} and t.gold is null and ${condition(request.filter)}
         and t.position > ${after === null ? -1 : after[0]}

@@ -19,6 +19,7 @@ export { listTasks, taskFilters, type TaskFilter, type TaskView } from './labeli
 export { reviewTasks, type ReviewRequest, type ReviewResult } from './labeling-review.js';
 export { labelerOf, saveLabeler, batchLabelers, type BatchLabeler, type Labeler } from './labeler.js';
 export { batchState, batchView, listBatches, type BatchState, type BatchView } from './labeling-view.js';
+export { relabelledKeys } from './labeling-relabel.js';
 export { takenBatch, takenTasks, unsizedTask } from './labeling-export.js';
 export { decideBatch, requireComplete, type BatchOutcome, type DecideBatch } from './labeling-decision.js';
 export {
@@ -39,13 +40,16 @@ export interface ResolvedLabel {
   annotators: string[];
   /** Null: not from a batch. */
   batch: string | null;
+  /** It goes before the label that came with the data. */
+  relabel: boolean;
 }
 
 /** The current labels of a dataset that people, the world and models gave, by key. */
 export async function labelsOf(tx: Tx, dataset: string): Promise<ResolvedLabel[]> {
   return rows(
     tx,
-    sql`select key, label, source, annotators, batch from label where dataset = ${dataset} order by key collate "C"`,
+    sql`select key, label, source, annotators, batch, relabel from label
+      where dataset = ${dataset} order by key collate "C"`,
   );
 }
 

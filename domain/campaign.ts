@@ -5,6 +5,7 @@ import type { AutoRules } from './auto-label.js';
 import { nameFault, reasonFault } from './decision.js';
 import { shownAccuracy } from './campaign-target.js';
 import type { MeasuredMetric } from './evaluation.js';
+import { type Ask, keysOf } from './label-ask.js';
 import type { Strategy } from './labeling.js';
 import type { RunStatus } from './run.js';
 
@@ -40,6 +41,8 @@ export interface StopRules {
 }
 
 export interface CampaignSettings {
+  /** Which rows its rounds ask about; named ones batch after batch. */
+  ask: Ask;
   /** Of the first, second, … round; the last of them goes on. */
   strategies: Strategy[];
   batchSize: number;
@@ -51,7 +54,7 @@ export interface CampaignSettings {
 
 /** What a round's model got right: one bit a row of the holdout, in key order. */
 export interface RightRows {
-  /** Digest of the keys: only equal rows are compared. */
+  /** Digest of the keys and their labels: only equal rows with equal labels are compared. */
   keys: string;
   n: number;
   right: Uint8Array;
@@ -88,6 +91,7 @@ export type CampaignStep =
   | {
       kind: 'open';
       round: number;
+      ask: Ask;
       strategy: Strategy;
       batchSize: number;
       explore: number;
@@ -187,9 +191,8 @@ function stopOf({ settings, rounds }: CampaignFacts, nowMs: number): Stop | null
   if (last?.status === 'cancelled') return stop('run-cancelled', `run ${last.number} was cancelled`);
   const failed = ({ status, batch }: CampaignRound) => status === 'failed' || (status === 'rejected' && batch === null);
   if (lastWhile(rounds, failed) >= mostFailures) return stop('failed-runs', `${mostFailures} runs in a row failed`);
-  if (last?.status === 'succeeded' && last.batch === null) {
-    return stop('nothing-left', 'every row of the training part has a label');
-  }
+  const left = nothingLeft(settings.ask, rounds);
+  if (left !== null) return stop('nothing-left', left);
   if (lastWhile(rounds, ({ batch, labelled }) => batch !== null && labelled === 0) >= mostFailures) {
     return stop('no-answers', `${mostFailures} batches in a row got no label`);
   }
@@ -197,6 +200,25 @@ function stopOf({ settings, rounds }: CampaignFacts, nowMs: number): Stop | null
     return stop('deadline', `the deadline ${deadline} passed`);
   }
   return null;
+}
+
+/** How many rows were asked about so far. */
+const askedSoFar = (rounds: readonly CampaignRound[]): number => rounds.reduce((sum, { tasks }) => sum + tasks, 0);
+
+/** Why there is nothing more to ask about; null where there may be. */
+function nothingLeft(ask: Ask, rounds: readonly CampaignRound[]): string | null {
+  const keys = keysOf(ask);
+  if (keys !== null) return askedSoFar(rounds) >= keys.length ? `all ${keys.length} rows were asked about` : null;
+  const last = rounds.at(-1);
+  if (last?.status !== 'succeeded' || last.batch !== null) return null;
+  return ask === 'suspects' ? 'no label is suspected' : 'every row of the training part has a label';
+}
+
+/** Of named rows the next ones: a round that failed before it asked is made up for by the next. */
+function nextAsk(ask: Ask, rounds: readonly CampaignRound[], batchSize: number): Ask {
+  const keys = keysOf(ask);
+  const from = askedSoFar(rounds);
+  return keys === null ? ask : { keys: keys.slice(from, from + batchSize) };
 }
 
 /** What the campaign does now, at `nowMs` since 1970. A round that lives is waited for, whatever the rules say. */
@@ -212,11 +234,12 @@ export function nextCampaignStep(facts: CampaignFacts, nowMs: number): CampaignS
   const round = rounds.length + 1;
   const { labels } = settings.stop;
   const left = labels === null ? settings.batchSize : labels - labelsSoFar(rounds);
+  const batchSize = Math.min(settings.batchSize, left);
   return {
     kind: 'open',
     round,
     strategy: settings.strategies[Math.min(round, settings.strategies.length) - 1] ?? 'margin',
-    batchSize: Math.min(settings.batchSize, left),
+    ...{ batchSize, ask: nextAsk(settings.ask, rounds, batchSize) },
     explore: settings.explore,
     deadlineMs: Math.min(batchDeadlineMs, deadlineMs === null ? Infinity : deadlineMs - nowMs),
     why: `no stop rule holds after ${rounds.length} rounds`,

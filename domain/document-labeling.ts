@@ -1,11 +1,14 @@
 // The document's `labeling`: who is asked, how many of them, and who looks again (docs/pipeline.md).
 import { dayMs, longestWait } from './duration.js';
 import * as f from './fields.js';
+import { type Ask, readAsk } from './label-ask.js';
 import { defaultPolicy, type LabelPolicy, type Overlap, skipTargets } from './label-policy.js';
 import { strategies, type Strategy } from './labeling.js';
 import type { PseudoRules } from './pseudo-label.js';
 
 export interface Labeling {
+  /** Which rows: those without a label, or labelled ones again. */
+  ask: Ask;
   strategy: Strategy;
   batchSize: number;
   /** Share of a batch that is drawn uniformly. */
@@ -66,6 +69,7 @@ interface WrittenPolicy {
 }
 
 interface WrittenStrategy {
+  ask: Ask;
   strategy: Strategy | null;
   batchSize: number;
   explore: number;
@@ -130,6 +134,7 @@ export function policyFrom({ annotators, deadline: _, ...rest }: WrittenWait): L
 }
 
 const written = f.object<WrittenStrategy & WrittenWait>({
+  ask: f.optional<Ask>(readAsk, () => 'unlabelled'),
   strategy: f.optional<Strategy, null>(f.choice(strategies), () => null),
   batchSize: f.optional(f.number({ min: 1, max: 10_000, integer: true }), () => 60),
   explore: f.optional(share, () => 0.1),
@@ -140,8 +145,8 @@ const written = f.object<WrittenStrategy & WrittenWait>({
 /** `labeling` with every default but the strategy, which depends on the task. */
 export const labeling: f.Read<ReadLabeling> = f.mapped(
   written,
-  ({ strategy, batchSize, explore, pseudo, ...wait }) => ({
-    ...{ strategy, batchSize, explore, pseudo, deadlineMs: wait.deadline },
+  ({ ask, strategy, batchSize, explore, pseudo, ...wait }) => ({
+    ...{ ask, strategy, batchSize, explore, pseudo, deadlineMs: wait.deadline },
     policy: policyFrom(wait),
   }),
 );

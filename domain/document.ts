@@ -117,6 +117,14 @@ const checkPseudo: Check = ({ dataset, labeling }, faults) => {
   addFault(faults, 'labeling.pseudo', { found: 'pseudo-labels with the task regression', allowed: 'null, or classes' });
 };
 
+const checkAsk: Check = ({ dataset, labeling }, faults) => {
+  if (dataset?.task !== 'regression' || labeling?.ask !== 'suspects') return;
+  addFault(faults, 'labeling.ask', {
+    found: '"suspects", which needs classes, with the task regression',
+    allowed: 'unlabelled or { keys: […] }',
+  });
+};
+
 const checkServing: Check = ({ serving, trainers }, faults) => {
   if (serving?.variant !== 'int8') return;
   const without = (trainers ?? []).find((trainer) => trainer?.type && !int8Trainers.includes(trainer.type));
@@ -162,6 +170,7 @@ const checks: Check[] = [
   checkSplit,
   checkStrategy,
   checkPseudo,
+  checkAsk,
   checkServing,
   checkChecks,
 ];

@@ -4,6 +4,7 @@ import type { Task } from './dataset.js';
 import type { Calibration } from './model.js';
 import type { Verdict } from './run.js';
 import type { DroppedVariant, Variant } from './variant.js';
+import type { WrongRow } from './wrong-row.js';
 
 /** How `lo` and `hi` were found: exact (Clopper & Pearson) for shares of rows, else the percentile bootstrap. */
 export const intervalMethods = ['clopper-pearson', 'bootstrap', 'none'] as const;
@@ -92,7 +93,7 @@ export interface Importance {
 }
 
 export interface EvaluatedRows {
-  /** Of the keys, in the order of the bits. */
+  /** Of the keys and the labels that the rows have now, in the order of the bits: a label that changed is another truth. */
   keys: Digest;
   /** Base64, bit i of byte b for row 8 b + i. */
   right: string;
@@ -120,6 +121,8 @@ export interface Evaluation {
   importance: Importance;
   /** Which rows of the holdout are right, so that any two runs can be compared on the same rows; null for regression. */
   rows: EvaluatedRows | null;
+  /** The surest mistakes on the holdout (domain/wrong-row.ts); absent: older software did not keep them. */
+  wrong?: WrongRow[];
   /** Seed of the bootstrap and of the tests, so that the numbers can be made again. */
   seed: number;
 }

@@ -98,6 +98,7 @@ export const failures = {
   LabelColumnMissing: { family: 'request', retry: 'never', status: 422, title: 'The label column is not in the data' },
   OneClass: { family: 'request', retry: 'never', status: 422, title: 'The labels have fewer than two classes' },
   NoLabels: { family: 'request', retry: 'never', status: 422, title: 'Too few labelled rows to train and to judge' },
+  RowsUnknown: { family: 'request', retry: 'never', status: 422, title: 'A named row is not in the dataset' },
   WrongFormat: { family: 'request', retry: 'never', status: 422, title: 'The content is not of the format it says' },
   TooManyColumns: { family: 'request', retry: 'never', status: 422, title: 'The data has more columns than allowed' },
   SourceNotFound: { family: 'request', retry: 'never', status: 422, title: 'The source has no such file' },

@@ -10,10 +10,10 @@ export const taskStatuses = ['open', 'labelled', 'skipped', 'auto'] as const;
 export type TaskStatus = (typeof taskStatuses)[number];
 
 /**
- * Why an item is asked about: a strategy chose it, it was drawn for exploration, somebody named it, or a model labelled it
- * and people check that, which nobody is told while the batch goes on.
+ * Why an item is asked about: a strategy chose it, it was drawn for exploration, somebody named it, its label looks wrong,
+ * or a model labelled it and people check that, which nobody is told while the batch goes on.
  */
-export const askReasons = ['strategy', 'explore', 'named', 'audit'] as const;
+export const askReasons = ['strategy', 'explore', 'named', 'suspect', 'audit'] as const;
 export type AskReason = (typeof askReasons)[number];
 
 /** A guess that labelers may see. */

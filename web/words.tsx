@@ -14,6 +14,7 @@ export const askWords: Record<AskReason, string> = {
   explore: 'drawn by chance, to explore',
   named: 'named by whoever opened the batch',
   audit: 'to check labels that the model gave',
+  suspect: 'its label looks wrong',
 };
 
 /** A moment to the minute. */

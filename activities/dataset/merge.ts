@@ -1,6 +1,6 @@
 // After people have answered: the dataset version with their labels in it. Nobody answered: the version as it was.
 import { identifier } from '../../adapters/duckdb.js';
-import { datasetOf, type DatasetVersionRow, getDatasetVersion } from '../../db/dataset.js';
+import { datasetOf, getDatasetVersion } from '../../db/dataset.js';
 import { labelsOf } from '../../db/labeling.js';
 import { runSpecification } from '../../db/run.js';
 import type { BatchCounts } from '../../domain/labeling.js';
@@ -11,26 +11,20 @@ import { currentStep } from '../step.js';
 import { type DatasetDeps, inScratch, parquet, putSelect, resultOf, writeFacts } from './deps.js';
 import type { RawWatermark } from './extract.js';
 import { putResolvedSources } from './sources.js';
-import { annotatorsOf, autoBatchesOf, labelFacts, loadLabels, requireClasses, writeVersion } from './version.js';
-
-const resolvedSources = ['human', 'truth', 'auto', 'pseudo'] as const;
-
-/** FROM item of the typed rows with no other labels than those of the data itself. */
-async function ownLabels(
-  deps: Pick<DatasetDeps, 'artifacts'>,
-  { typed, version }: { typed: string; version: DatasetVersionRow },
-): Promise<string> {
-  const { raw } = version.watermark as RawWatermark;
-  if (raw === undefined) throw new Failure('Internal', 'the version names no raw file');
-  const [key, label] = [identifier(version.schema.key), identifier(version.schema.label)];
-  return `(SELECT typed.* REPLACE (own.${label} AS ${label}) FROM ${typed} AS typed
-    LEFT JOIN ${parquet(await deps.artifacts.localPath(raw))} AS own ON typed.${key} = own.${key})`;
-}
+import {
+  annotatorsOf,
+  autoBatchesOf,
+  labelCell,
+  labelFacts,
+  loadLabels,
+  requireClasses,
+  writeVersion,
+} from './version.js';
 
 /**
- * Merges the resolved labels of the dataset into the validated version of this run. Rows keep the label they have; where
- * there are automatic labels, which may have been withdrawn or mended since, only those of the data itself are kept.
- * Throws `OneClass` and `NoLabels` when the answers are not enough to train on.
+ * The validated version of this run with the labels that the dataset has now: some may have been withdrawn or mended
+ * since. A row keeps the label that came with it, unless people were asked again about it. Throws `OneClass` and
+ * `NoLabels` when the answers are not enough to train on.
  */
 export async function mergeLabels(
   deps: Pick<DatasetDeps, 'db' | 'duck' | 'artifacts' | 'config'>,
@@ -44,45 +38,51 @@ export async function mergeLabels(
   const version = await getDatasetVersion(deps.db, dataset.id, validated.dataset);
   const { schema } = version;
   const labels = await labelsOf(deps.db, dataset.id);
-  const checked = parquet(await deps.artifacts.localPath(validated.file));
-  const anew = version.autoBatches.length > 0;
-  const typed = anew ? await ownLabels(deps, { typed: checked, version }) : checked;
+  const typed = parquet(await deps.artifacts.localPath(validated.file));
+  const { raw } = version.watermark as RawWatermark;
+  if (raw === undefined) throw new Failure('Internal', 'the version names no raw file');
+  const rows = parquet(await deps.artifacts.localPath(raw));
   return inScratch(deps.config.scratch, async (folder) => {
     const made = await deps.duck.session({ exact: true, signal: currentStep().signal }, async (session) => {
       await loadLabels(session, labels);
-      const facts = await labelFacts(session, typed, schema);
-      requireClasses(facts, schema, false);
       const key = identifier(schema.key);
+      // the labels as they came, of the rows that passed: who gave which label is seen there alone
+      const passed = `(SELECT * FROM ${rows} WHERE ${key} IN (SELECT ${key} FROM ${typed}))`;
+      const facts = await labelFacts(session, passed, schema);
+      requireClasses(facts, schema, false);
       const label = identifier(schema.label);
-      const select = `SELECT typed.* REPLACE (coalesce(typed.${label}, resolved.label) AS ${label})
-        FROM ${typed} AS typed LEFT JOIN resolved ON typed.${key} = resolved.key ORDER BY typed.${key}`;
-      const before = anew ? undefined : validated.sources;
-      const sources = await putResolvedSources(deps, session, { raw: typed, schema, folder, before });
-      return { facts, file: (await putSelect(deps, session, select, folder)).digest, sources };
+      const from = `${typed} AS typed JOIN ${rows} AS raw ON raw.${key} = typed.${key}
+        LEFT JOIN resolved ON typed.${key} = resolved.key`;
+      const select = `SELECT typed.* REPLACE (${labelCell(schema)} AS ${label}) FROM ${from} ORDER BY typed.${key}`;
+      const [changed] = await session.query<{ n: number }>(
+        `SELECT count(*) AS n FROM ${from} WHERE typed.${label} <> ${labelCell(schema)}`,
+      );
+      const sources = await putResolvedSources(deps, session, { raw: passed, schema, folder });
+      const { digest: file } = await putSelect(deps, session, select, folder);
+      return { facts, changed: changed?.n ?? 0, file, sources };
     });
-    // `given` of the validated file counts what validate found labelled, from whatever source; the difference is new
-    const counts = anew ? made.facts.counts : { ...version.labelCounts };
-    for (const source of anew ? [] : resolvedSources) counts[source] += made.facts.counts[source];
-    const { digest } = await writeFacts(deps, { file: made.file }, (tx) =>
+    const { facts, changed, file } = made;
+    const { digest } = await writeFacts(deps, { file }, (tx) =>
       writeVersion(tx, {
         ...version,
-        file: made.file,
+        file,
         sources: made.sources ?? null,
         run: input.context.run,
         parents: [validated.dataset],
         report: resultOf<ProfileResult>(input, 'profile').report,
         annotators: annotatorsOf(labels),
         autoBatches: autoBatchesOf(labels),
-        labelCounts: counts,
+        labelCounts: facts.counts,
       }),
     );
-    const fresh = made.facts.labelled - validated.labelled;
+    const fresh = facts.labelled - validated.labelled;
+    const other = changed > 0 ? `, ${changed} are other than before` : '';
     return {
-      summary: `${Math.abs(fresh)} labels are ${fresh < 0 ? 'withdrawn' : 'new'}, ${made.facts.labelled} of ${validated.rows} rows are labelled`,
+      summary: `${Math.abs(fresh)} labels are ${fresh < 0 ? 'withdrawn' : 'new'}${other}, ${facts.labelled} of ${validated.rows} rows are labelled`,
       ...batch,
       dataset: digest,
-      file: made.file,
-      labelled: made.facts.labelled,
+      file,
+      labelled: facts.labelled,
       ...(made.sources && { sources: made.sources }),
     };
   });

@@ -22,26 +22,42 @@ export function versionId(schema: Schema, files: { digest: Digest; rows: number 
   return digestOf(Buffer.from(canonicalJson(content), 'utf8'));
 }
 
-/** Puts resolved labels into a temporary table `resolved(key, label, source)` of the session. */
+/** Puts resolved labels into a temporary table `resolved(key, label, source, relabel)` of the session. */
 export async function loadLabels(session: DuckSession, labels: readonly ResolvedLabel[]): Promise<void> {
-  await session.run('CREATE OR REPLACE TEMP TABLE resolved (key VARCHAR, label VARCHAR, source VARCHAR)');
+  await session.run(
+    'CREATE OR REPLACE TEMP TABLE resolved (key VARCHAR, label VARCHAR, source VARCHAR, relabel BOOLEAN)',
+  );
   for (let from = 0; from < labels.length; from += labelsAtOnce) {
     const slice = labels.slice(from, from + labelsAtOnce);
-    const columns = [slice.map((item) => item.key), slice.map((item) => item.label), slice.map((item) => item.source)];
+    const columns = [
+      slice.map((item) => item.key),
+      slice.map((item) => item.label),
+      slice.map((item) => item.source),
+      slice.map((item) => String(item.relabel)),
+    ];
     await session.run(
       `INSERT INTO resolved SELECT ${columns.map((values) => `unnest(${sqlList(values)})`).join(', ')}`,
     );
   }
 }
 
-/** SELECT of typed rows from raw ones. A row's own label goes before a resolved one (table `resolved`). */
+/**
+ * The label of a row of `raw` beside `resolved`: what people said when they were asked again, else the row's own, else
+ * what else was resolved. The row's own stays in the raw file as it came.
+ */
+export function labelCell(schema: Schema): string {
+  const own = `raw.${identifier(schema.label)}`;
+  return `CASE WHEN resolved.relabel THEN resolved.label ELSE coalesce(${own}, resolved.label) END`;
+}
+
+/** SELECT of typed rows from raw ones, with the labels of the table `resolved`. */
 export function typedSelect(raw: string, schema: Schema): string {
   const key = identifier(schema.key);
   const label = identifier(schema.label);
   const cells = schema.columns.map(
     ({ name, type }) => `${typedCell(`raw.${identifier(name)}`, type)} AS ${identifier(name)}`,
   );
-  return `SELECT raw.${key} AS ${key}, ${['coalesce(raw.' + label + ', resolved.label) AS ' + label, ...cells].join(', ')}
+  return `SELECT raw.${key} AS ${key}, ${[`${labelCell(schema)} AS ${label}`, ...cells].join(', ')}
     FROM ${raw} AS raw LEFT JOIN resolved ON raw.${key} = resolved.key ORDER BY raw.${key}`;
 }
 
@@ -54,17 +70,18 @@ export interface LabelFacts {
 
 /** Labels of `raw` by source, the resolved ones of the session included. */
 export async function labelFacts(session: DuckSession, raw: string, schema: Schema): Promise<LabelFacts> {
-  const label = `raw.${identifier(schema.label)}`;
+  const own = `raw.${identifier(schema.label)}`;
+  const label = labelCell(schema);
   const joined = `${raw} AS raw LEFT JOIN resolved ON raw.${identifier(schema.key)} = resolved.key`;
   const sources = await session.query<{ source: LabelSource; n: number }>(
-    `SELECT CASE WHEN ${label} IS NOT NULL THEN 'given' ELSE resolved.source END AS source, count(*) AS n
-     FROM ${joined} WHERE coalesce(${label}, resolved.label) IS NOT NULL GROUP BY 1`,
+    `SELECT CASE WHEN ${own} IS NULL OR resolved.relabel THEN resolved.source ELSE 'given' END AS source, count(*) AS n
+     FROM ${joined} WHERE ${label} IS NOT NULL GROUP BY 1`,
   );
   const counts = Object.fromEntries(labelSources.map((source) => [source, 0])) as Record<LabelSource, number>;
   for (const { source, n } of sources) counts[source] = n;
   const classes = await session.query<{ label: string; n: number }>(
-    `SELECT coalesce(${label}, resolved.label) AS label, count(*) AS n FROM ${joined}
-     WHERE coalesce(${label}, resolved.label) IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 50`,
+    `SELECT ${label} AS label, count(*) AS n FROM ${joined}
+     WHERE ${label} IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 50`,
   );
   return { labelled: Object.values(counts).reduce((sum, n) => sum + n, 0), counts, classes };
 }

@@ -62,8 +62,8 @@ async function modelWithout(deps: CertifyDeps, input: StepInput, hidden: string[
   return quick && { by: '', ...quick, score: (rows) => deps.scorer.score(quick, rows) };
 }
 
-/** The version's file with empty labels in the rows of these keys. */
-async function withoutLabels(deps: CertifyDeps, version: Digest, keys: string[]): Promise<Digest> {
+/** The version's file with empty labels in the rows of these keys; kept until the run ends. */
+export async function withoutLabels(deps: CertifyDeps, version: Digest, keys: string[]): Promise<Digest> {
   const file = await deps.artifacts.localPath(version);
   return inScratchFolder(deps.scratch, 'certify', async (folder) => {
     const path = join(folder, 'rows.parquet');

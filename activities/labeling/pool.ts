@@ -95,7 +95,8 @@ export async function scorePool(deps: PoolDeps, input: StepInput, asked: PoolAsk
   return addVectors(deps, pool, { ...asked, model, strategy, rows: rows.inputs, labelled: labelled.inputs });
 }
 
-async function chooseModel(deps: PoolDeps, input: StepInput): Promise<ChosenModel | null> {
+/** The champion, or a model of the visible labels; null where there are too few. */
+export async function chooseModel(deps: PoolDeps, input: StepInput): Promise<ChosenModel | null> {
   const { model } = await runSpecification(deps.db, input.context.run);
   const champion = await championOf(deps.db, model);
   if (!champion) {

@@ -23,6 +23,7 @@ import { currentStep } from '../step.js';
 import { planRound, type RoundPlan } from './auto.js';
 import { type PoolAsked, scorePool, suggestionsOf } from './pool.js';
 import { type PseudoDeps, withPseudoLabels } from './pseudo.js';
+import { type AskedRows, askNamed, askSuspects } from './relabel.js';
 
 export interface LabelingDeps extends PseudoDeps {
   /** The dataset version with the answers in it (activities/dataset/merge.ts). */
@@ -53,18 +54,16 @@ async function openLabels(deps: LabelingDeps, input: StepInput): Promise<OpenedL
   const { labeling } = document;
   if (!labeling) return { summary: 'the pipeline asks nobody', batch: null };
   const seed = document.split.seed + input.context.number;
-  const auto = await autoOf(deps, input, { ...labeling, seed });
-  const scored = auto?.scored ?? (await scorePool(deps, input, { ...labeling, seed }));
-  const candidates = auto?.left(scored.candidates) ?? scored.candidates;
-  const picks = pickTasks(candidates, { ...labeling, seed, covered: scored.covered });
+  const auto = labeling.ask === 'unlabelled' ? await autoOf(deps, input, { ...labeling, seed }) : null;
+  const chosen = await askedRows(deps, input, { ...labeling, seed, dataset }, auto);
+  const { picks, suggestions } = chosen;
   const due = auto?.audits ?? [];
-  if (picks.length + due.length === 0) return { summary: 'every row of the training part has a label', batch: null };
-  const tests = await goldRows(deps, input, labeling);
+  if (picks.length + due.length === 0) return { summary: chosen.nothing, batch: null };
+  const tests = await goldRows(deps, input, labeling, new Set(picks.map(({ key }) => key)));
   const items = await readItems(deps, input, document, schema, [...picks, ...due, ...tests]);
   // rows that a source has dropped since cannot be shown
   const audits = due.filter(({ key }) => items.has(key));
-  const classes = document.dataset.task === 'classification' ? await knownClasses(deps, input, scored.classes) : null;
-  const suggestions = suggestionsOf(scored, picks);
+  const classes = document.dataset.task === 'classification' ? await knownClasses(deps, input, chosen.classes) : null;
   const openedAt = new Date();
   const deadline = new Date(openedAt.getTime() + labeling.deadlineMs);
   const { run, project } = input.context;
@@ -101,7 +100,7 @@ async function openLabels(deps: LabelingDeps, input: StepInput): Promise<OpenedL
     return { id, openedAt: since, deadline: until, tasks: count, ...escalate };
   });
   const alone = auto ? `; labelled without people: ${auto.plan.labels.length}, ${auto.plan.why}` : '';
-  return { summary: `asked for ${opened.tasks} labels (${labeling.strategy}, ${scored.by})${alone}`, batch: opened };
+  return { summary: `asked for ${opened.tasks} labels (${chosen.how})${alone}`, batch: opened };
 }
 
 /** Null: the run is no round of a campaign with automatic labels. */
@@ -112,14 +111,39 @@ async function autoOf(deps: LabelingDeps, input: StepInput, asked: PoolAsked): P
   return planRound(deps, input, { auto, dataset, asked });
 }
 
+/** What people are asked about, as the document's `labeling.ask` says; `auto`: some rows are labelled without them. */
+async function askedRows(
+  deps: LabelingDeps,
+  input: StepInput,
+  labeling: Labeling & { seed: number; dataset: string },
+  auto: RoundPlan | null,
+): Promise<AskedRows> {
+  if (labeling.ask === 'suspects') return askSuspects(deps, input, labeling);
+  if (labeling.ask !== 'unlabelled') return askNamed(deps, input, labeling);
+  const scored = auto?.scored ?? (await scorePool(deps, input, labeling));
+  const candidates = auto?.left(scored.candidates) ?? scored.candidates;
+  const picks = pickTasks(candidates, { ...labeling, covered: scored.covered });
+  return {
+    picks: picks.map((pick) => ({ ...pick, given: null })),
+    suggestions: suggestionsOf(scored, picks),
+    classes: scored.classes,
+    how: `${labeling.strategy}, ${scored.by}`,
+    nothing: 'every row of the training part has a label',
+  };
+}
+
 /** Enough test items that nobody runs out of them before the batch is done, and some to spare. */
 const goldSpare = 2;
 
-/** Rows of the training part whose label is known, drawn by the split's seed: they test labelers and are asked of nobody else. */
+/**
+ * Rows of the training part whose label is known, drawn by the split's seed: they test labelers and are asked of nobody
+ * else, so `asked` ones are none.
+ */
 async function goldRows(
   deps: LabelingDeps,
   input: StepInput,
   { batchSize, policy }: Labeling,
+  asked: ReadonlySet<string>,
 ): Promise<{ key: string; label: string }[]> {
   if (policy.gold.share === 0) return [];
   const { document, dataset } = await runSpecification(deps.db, input.context.run);
@@ -131,7 +155,9 @@ async function goldRows(
   });
   // what a model said is no known answer
   const guessed = new Set(await keysOfModels(deps.db, dataset));
-  const known = read.keys.flatMap((key, row) => (guessed.has(key) ? [] : [{ key, label: read.labels[row] ?? '' }]));
+  const known = read.keys.flatMap((key, row) =>
+    guessed.has(key) || asked.has(key) ? [] : [{ key, label: read.labels[row] ?? '' }],
+  );
   const wanted = Math.ceil((batchSize * policy.gold.share) / (1 - policy.gold.share)) * goldSpare;
   const random = createRandom(document.split.seed + input.context.number);
   return drawWithout(random, known.length, Math.min(known.length, wanted)).map((row) => known[row]!);

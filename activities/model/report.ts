@@ -27,6 +27,7 @@ import type { Calibration } from '../../domain/model.js';
 import type { PartsRead } from '../../domain/reuse.js';
 import type { Verdict } from '../../domain/run.js';
 import type { DroppedVariant, Variant, VariantReport } from '../../domain/variant.js';
+import { wrongRows } from '../../domain/wrong-row.js';
 import { holm } from '../../stats/paired.js';
 
 /** The bootstrap's and the tests' seed: fixed, so that the same answers give the same numbers. */
@@ -136,19 +137,20 @@ export async function report({ gate, dataset }: PartsRead<'evaluate'>, found: Fo
     calibration: calibrationReport(answers, found.calibration),
     importance: found.importance,
     rows: rightRows(answers, found.keys),
+    wrong: wrongRows(answers, found.keys),
     ...{ dropped, verdict, seed },
   };
 }
 
 /** Null for regression, where no row is right or wrong. */
-function rightRows({ task, truth, predicted }: Answers, keys: string[]): EvaluatedRows | null {
+function rightRows({ task, truth, predicted, classes }: Answers, keys: string[]): EvaluatedRows | null {
   if (task === 'regression') return null;
   const right = Buffer.alloc(Math.ceil(truth.length / 8));
   truth.forEach((label, row) => {
     if (predicted[row] === label) right[row >> 3]! |= 1 << (row & 7);
   });
   const digest = createHash('sha256');
-  for (const key of keys) digest.update(JSON.stringify(key));
+  keys.forEach((key, row) => digest.update(JSON.stringify([key, classes[truth[row] ?? -1] ?? null])));
   return { keys: `sha256:${digest.digest('hex')}`, right: right.toString('base64') };
 }
 

@@ -108,6 +108,8 @@ export const labelTask = pgTable(
     wanted: integer('wanted').notNull().default(1),
     /** Answers that count, above the floor. */
     answered: integer('answered').notNull().default(0),
+    /** The label that the row had when it was asked about again; null: it had none, or no run asks. */
+    given: text('given'),
     /** The known answer of a gold item; null: this is one to be asked about. */
     gold: text('gold'),
     /** What the answers come to; null while open or skipped. */
@@ -281,6 +283,8 @@ export const label = pgTable(
     source: text('source').$type<LabelSource>().notNull(),
     annotators: jsonb('annotators').$type<string[]>().notNull(),
     batch: text('batch').references(() => labelBatch.id),
+    /** People were asked again about a labelled row: this label goes before the one that came with the data. */
+    relabel: boolean('relabel').notNull().default(false),
     resolvedAt: at('resolved_at').notNull().defaultNow(),
   },
   (t) => [

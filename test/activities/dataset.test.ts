@@ -441,7 +441,7 @@ describe('other splits', () => {
   });
 });
 
-it('labels of people make a new version, and never replace given ones', async () => {
+it('labels of people make a new version, and replace given ones where they were asked again', async () => {
   world.write('people.csv', csv(100));
   const document = documentOf('people', fileSource('people.csv'));
   const done = await world.run(document);
@@ -466,19 +466,37 @@ it('labels of people make a new version, and never replace given ones', async ()
       sql`insert into label (dataset, key, label, source, annotators) values (${dataset.id}, ${key}, ${label}, 'human', '["kim"]'::jsonb)`,
     );
   }
+  // asked about again: k2 is changed, k3 confirmed, k10 had its label from people before
+  for (const [key, label] of [
+    ['k2', '1'],
+    ['k3', '1'],
+    ['k10', '0'],
+  ] as const) {
+    await world.db.execute(
+      sql`insert into label (dataset, key, label, source, annotators, relabel)
+        values (${dataset.id}, ${key}, ${label}, 'human', '["lee"]'::jsonb, true)`,
+    );
+  }
   const merged = await merge();
-  expect(merged.labelled).toBe(82);
+  expect(merged).toMatchObject({
+    labelled: 83,
+    summary: '3 labels are new, 1 are other than before, 83 of 100 rows are labelled',
+  });
   expect(await merge()).toEqual(merged);
   const rows = new Map((await world.rows(merged.file)).map((row) => [row['id'], row['y']]));
-  expect([rows.get('k0'), rows.get('k5'), rows.get('k1')]).toEqual(['1', "it's", '1']);
+  const expected = { k0: '1', k5: "it's", k1: '1', k2: '1', k3: '1', k10: '0' };
+  expect(Object.fromEntries(Object.keys(expected).map((key) => [key, rows.get(key)]))).toEqual(expected);
   const version = await getDatasetVersion(world.db, dataset.id, merged.dataset);
   expect(version).toMatchObject({
     parents: [done.validate.dataset],
-    annotators: ['kim'],
-    labelCounts: { given: 80, human: 2 },
+    annotators: ['kim', 'lee'],
+    labelCounts: { given: 78, human: 5 },
   });
-  expect((await labelsOf(world.db, dataset.id)).length).toBe(4);
+  expect((await labelsOf(world.db, dataset.id)).length).toBe(7);
   // The next run finds the same rows and labels, and therefore the same version.
   const next = await world.run(document);
-  expect(next.validate).toMatchObject({ dataset: merged.dataset, labelled: 82 });
+  expect(next.validate).toMatchObject({ dataset: merged.dataset, labelled: 83 });
+  // the label that came stays in the data as it came
+  const raw = await world.rows(next.extract.raw);
+  expect(raw.find((row) => row['id'] === 'k2')).toMatchObject({ y: '0' });
 });

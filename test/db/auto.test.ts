@@ -51,7 +51,14 @@ function planned(labelled: string[], audits: number): AutoPlan {
 
 async function begun() {
   const { name } = await makePipeline(base.db, undefined, { labeling });
-  const settings = { strategies: ['margin' as const], batchSize: 8, explore: 0.2, stop, auto: rules };
+  const settings = {
+    ask: 'unlabelled' as const,
+    strategies: ['margin' as const],
+    batchSize: 8,
+    explore: 0.2,
+    stop,
+    auto: rules,
+  };
   const who = { project: 'default', by: 'kim', verified: true };
   const { id } = await inTransaction(base.db, (tx) => createCampaign(tx, { ...who, pipeline: name, settings }));
   return id;

@@ -23,7 +23,13 @@ afterAll(() => base.close());
 
 const labeling = { strategy: 'margin', batchSize: 5, deadline: '1 hour' };
 const rules = { labels: 20, deadline: null, plateau: null, target: null };
-const settings: CampaignSettings = { strategies: ['badge'], batchSize: 8, explore: 0.2, stop: rules };
+const settings: CampaignSettings = {
+  ask: 'unlabelled',
+  strategies: ['badge'],
+  batchSize: 8,
+  explore: 0.2,
+  stop: rules,
+};
 const create = (pipeline: string, more: Partial<CampaignSettings> = {}) =>
   inTransaction(base.db, (tx) =>
     createCampaign(tx, { project: 'default', pipeline, settings: { ...settings, ...more }, by: 'kim', verified: true }),

@@ -3,12 +3,15 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   annotate,
+  batchAsked,
   batchState,
   batchView,
   decideBatch,
   labelsOf,
   leaseTasks,
   openBatch,
+  openOwnBatch,
+  relabelledKeys,
   remindBatch,
   type DecideBatch,
 } from '../../db/labeling.js';
@@ -242,6 +245,59 @@ describe('decideBatch', () => {
       ['k0001', 'a', 'human', ['kim']],
     ]);
     expect(await failureOf(decide(batch, 'accept'))).toBe('AlreadyDecided');
+  });
+
+  it('marks labels of rows that had one: they replace it, whoever labels the row later', async () => {
+    const again = tasks(8)
+      .slice(4)
+      .map((task, place) => ({
+        ...{ ...task, reason: 'suspect' as const, given: place === 0 ? 'a' : 'b' },
+      }));
+    const { batch, dataset } = await makeBatch(base.db, 2, { more: again });
+    const leased = await lease(batch, 'kim', 6);
+    expect(JSON.stringify(leased)).not.toContain('given');
+    for (const { taskId, fence, item } of leased) {
+      const { px } = item as { px: number };
+      // k0007 is not answered
+      if (px !== 7) await answer(batch, 'kim', taskId, fence);
+    }
+    const asked = await batchAsked(base.db, batch);
+    expect(asked.reasons).toMatchObject([
+      { reason: 'strategy', relabelled: 0, changed: 0 },
+      { reason: 'suspect', tasks: 4, relabelled: 3, changed: 2 },
+    ]);
+    expect(asked.first.at(-1)).toMatchObject({ key: 'k0007', given: 'b', guess: null });
+    expect([...(await relabelledKeys(base.db, dataset))]).toEqual([]);
+    await decide(batch, 'close');
+    expect([...(await relabelledKeys(base.db, dataset))].sort()).toEqual(['k0004', 'k0005', 'k0006']);
+    const marks = async () => (await labelsOf(base.db, dataset)).map(({ key, relabel }) => [key, relabel]);
+    const marked = [
+      ['k0000', false],
+      ['k0001', false],
+      ['k0004', true],
+      ['k0005', true],
+      ['k0006', true],
+    ];
+    expect(await marks()).toEqual(marked);
+    const [audited] = await ask<{ details: object }>(base.db, sql`select details from audit where subject = ${batch}`);
+    expect(audited!.details).toMatchObject({ relabelled: { asked: 4, confirmed: 1, changed: 2 } });
+    // a batch that nobody meant as a relabelling does not undo one
+    const own = { project, dataset, deadline: new Date(Date.now() + 3_600_000), classes: null, task: 'classification' };
+    const named = { ...tasks(5).at(-1)!, reason: 'named' as const };
+    const { id } = await openOwnBatch(base.db, {
+      ...own,
+      task: 'classification',
+      tasks: [named],
+      by: 'kim',
+      verified: true,
+    });
+    const [one] = await lease(id, 'lee', 1);
+    await answer(id, 'lee', one!.taskId, one!.fence, 'c');
+    await decide(id, 'accept');
+    expect((await labelsOf(base.db, dataset)).find(({ key }) => key === 'k0004')).toMatchObject({
+      label: 'c',
+      relabel: true,
+    });
   });
 
   it('gives the first answer to the same decision, at once and later', async () => {

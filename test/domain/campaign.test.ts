@@ -45,10 +45,12 @@ function facts(
   rounds: CampaignRound[],
   stop: Partial<CampaignSettings['stop']> = {},
   more: Partial<CampaignFacts> = {},
+  settled: Partial<CampaignSettings> = {},
 ) {
   const settings: CampaignSettings = {
-    ...{ strategies: ['kCenter', 'margin'], batchSize: 10, explore: 0.1 },
+    ...{ ask: 'unlabelled', strategies: ['kCenter', 'margin'], batchSize: 10, explore: 0.1 },
     stop: { ...rules, ...stop },
+    ...settled,
   };
   const all: CampaignFacts = {
     ...{ status: 'running', settings, rounds, otherRun: null, batchDeadlineMs: 24 * hour },
@@ -104,6 +106,24 @@ describe('the next step', () => {
   ] as const)('stops: %s', (reason, rounds, stop) => {
     expect(nextCampaignStep(facts([...rounds], stop), now)).toMatchObject({ kind: 'stop', reason });
     expect(nextCampaignStep(facts(rounds.slice(0, -1), stop), now).kind).toBe('open');
+  });
+
+  it('asks named rows batch after batch, makes up for a round that asked nothing, and ends when all were asked', () => {
+    const keys = Array.from({ length: 25 }, (_, place) => `k${place}`);
+    const of = (rounds: CampaignRound[], stop = {}) =>
+      nextCampaignStep(facts(rounds, stop, {}, { ask: { keys } }), now);
+    expect(of([])).toMatchObject({ kind: 'open', ask: { keys: keys.slice(0, 10) } });
+    const failed = roundOf(2, { status: 'failed', batch: null, tasks: 0, labelled: 0 });
+    expect(of([roundOf(1), failed])).toMatchObject({ kind: 'open', ask: { keys: keys.slice(10, 20) } });
+    expect(of([roundOf(1)], { labels: 14 })).toMatchObject({ kind: 'open', ask: { keys: keys.slice(10, 14) } });
+    const all = [roundOf(1, { labelled: 3 }), failed, roundOf(3), roundOf(4, { tasks: 5, labelled: 0 })];
+    expect(of(all)).toEqual({ kind: 'stop', reason: 'nothing-left', why: 'all 25 rows were asked about' });
+  });
+
+  it('of suspects it ends when no label is suspected', () => {
+    const last = roundOf(2, { batch: null, tasks: 0, labelled: 0 });
+    const step = nextCampaignStep(facts([roundOf(1), last], { labels: 99 }, {}, { ask: 'suspects' }), now);
+    expect(step).toEqual({ kind: 'stop', reason: 'nothing-left', why: 'no label is suspected' });
   });
 
   it('the target is asked of the lower bound, not of the value', () => {

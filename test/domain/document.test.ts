@@ -118,6 +118,11 @@ const bad: [Json, string, string[]][] = [
   [digits({ labeling: { deadline: 3 } }), 'labeling.deadline', ['found 3', '3 days']],
   [digits({ labeling: { deadline: '0 s' } }), 'labeling.deadline', ['found "0 s"']],
   [digits({ labeling: { deadline: '3 years' } }), 'labeling.deadline', ['"3 years"']],
+  [digits({ labeling: { ask: 'suspect' } }), 'labeling.ask', ['"suspect"', 'unlabelled, suspects or { keys: […] }']],
+  [digits({ labeling: { ask: { keys: [] } } }), 'labeling.ask.keys', ['a list of 0', '1 to 10000 keys']],
+  [digits({ labeling: { ask: { keys: ['a', 'a'] } } }), 'labeling.ask.keys[1]', ['"a" again', 'each once']],
+  [digits({ labeling: { ask: { keys: [7] } } }), 'labeling.ask.keys[0]', ['found 7']],
+  [regression({ labeling: { ask: 'suspects' } }), 'labeling.ask', ['needs classes']],
   [digits({ labeling: { annotators: 0 } }), 'labeling.annotators', ['found 0', '≥ 1']],
   [digits({ labeling: { annotators: { min: 3, max: 2 } } }), 'labeling.annotators.max', ['at least min, 3']],
   [digits({ labeling: { gold: { share: 0.9 } } }), 'labeling.gold.share', ['≤ 0.5']],
@@ -254,7 +259,7 @@ describe('a bad document', () => {
 describe('a good document', () => {
   it('is read with durations in milliseconds', () => {
     const document = parsed(digits());
-    const asked = { strategy: 'margin', batchSize: 60, explore: 0.1, deadlineMs: 259_200_000 };
+    const asked = { ask: 'unlabelled', strategy: 'margin', batchSize: 60, explore: 0.1, deadlineMs: 259_200_000 };
     expect(document.labeling).toEqual({ ...asked, pseudo: null, policy: defaultPolicy });
     expect(document.approval).toEqual({ quorum: 1, deadlineMs: 604_800_000, onDeadline: 'reject' });
     expect(document.triggers.cooldownMs).toBe(3_600_000);

@@ -10,6 +10,7 @@ import {
   metricOf,
   rowsOf,
 } from '../../domain/measure.js';
+import { mostWrong, wrongRows } from '../../domain/wrong-row.js';
 import { onRows } from '../../domain/resample.js';
 import { createRandom } from '../../stats/prng.js';
 
@@ -76,4 +77,21 @@ test('answers are written on one scale: classes that a model does not know have 
   expect([...read.truth]).toEqual([1, 3]);
   expect([...read.predicted]).toEqual([1, 0]);
   expect([...read.probabilities]).toEqual([0.25, 0.75, 0, 0, 0.5, 0.5, 0, 0]);
+});
+
+test('wrong rows: the surest mistakes first, at most a thousand, none of a regression', () => {
+  const all = answers('classification', 5_000, 3);
+  const keys = all.classes.length === 3 ? Array.from(all.truth, (_, row) => `k${row}`) : [];
+  const wrong = wrongRows(all, keys);
+  expect(wrong).toHaveLength(mostWrong);
+  for (const { key, label, predicted, probability } of wrong) {
+    const row = Number(key.slice(1));
+    expect([label, predicted]).toEqual([all.classes[all.truth[row]!], all.classes[all.predicted[row]!]]);
+    expect(label).not.toBe(predicted);
+    expect(probability).toBe(0.8);
+  }
+  all.probabilities[3 * 4_999 + all.predicted[4_999]!] = 0.9;
+  all.truth[4_999] = (all.predicted[4_999]! + 1) % 3;
+  expect(wrongRows(all, keys)[0]).toMatchObject({ key: 'k4999', probability: 0.9 });
+  expect(wrongRows(answers('regression', 10, 1), keys)).toEqual([]);
 });

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { attendRun, must } from '../support/person.js';
 import { startTestSystem, type TestSystem, until } from '../support/system.js';
 import { heldBy, isWaiting, stopProcesses } from './held.js';
-import { pipeline, post, rows, truthOf } from './support.js';
+import { ended, open, pipeline, post, rows, truthOf } from './support.js';
 
 let system: TestSystem;
 let first: TestSystem;
@@ -167,8 +167,46 @@ test('is paused and stopped by people; one lives per pipeline', { timeout: 120_0
   expect(await look(id)).toMatchObject({ status: 'stopped', stopReason: 'person' });
 });
 
+interface Wrong {
+  items: { key: string; label: string; predicted: string; probability: number }[];
+  nextCursor: string | null;
+}
+
+test('mistakes on the holdout that a person picked get labels that win', { timeout: 240_000 }, async () => {
+  const isTurned = (key: string) => Number(key.slice(1)) % 10 === 3;
+  const content = rows(120).map((row) => (isTurned(String(row['id'])) ? { ...row, y: 'yes' } : row));
+  const trainer = { type: 'linear', params: { epochs: 20, batch: 32 }, seed: 7 };
+  await post(system, pipeline('turned', { trainer }), content);
+  const run = await open(system, 'turned');
+  expect((await ended(system, run, 120_000)).status).toBe('succeeded');
+  const page = await must<Wrong>(system, 'GET', `/api/v1/runs/${run}/wrong?limit=2`);
+  expect(page.items).toHaveLength(2);
+  const rest = await must<Wrong>(system, 'GET', `/api/v1/runs/${run}/wrong?cursor=${page.nextCursor}`);
+  const wrong = [...page.items, ...rest.items];
+  expect(wrong.every(({ key, label, predicted }) => isTurned(key) && label === 'yes' && predicted === 'no')).toBe(true);
+  const keys = wrong.map(({ key }) => key);
+  const refused = await system.call<{ errors: { path: string }[] }>('POST', '/api/v1/campaigns', {
+    ...{ pipeline: 'turned', ask: { keys: [...keys, 'nobody'] } },
+  });
+  expect(refused).toMatchObject({ status: 422, body: { errors: [{ path: `ask.keys[${keys.length}]` }] } });
+  const begun = { pipeline: 'turned', ask: { keys }, by: 'kim' };
+  const { id } = await must<{ id: string }>(system, 'POST', '/api/v1/campaigns', begun);
+  await attendRun(system, (await round(id, 1)).run, truthOf);
+  const done = await until('the campaign to stop', async () => {
+    const now = await look(id);
+    return now.status === 'stopped' ? now : null;
+  });
+  const total = keys.length;
+  expect(done).toMatchObject({ stopReason: 'nothing-left', why: `all ${total} rows were asked about` });
+  expect(done.rounds).toMatchObject([{ tasks: total, labels: total, accuracy: { value: 1 } }]);
+  expect((await must<Wrong>(system, 'GET', `/api/v1/runs/${done.rounds[0]!.run}/wrong`)).items).toEqual([]);
+  const versions = await must<{ items: { labelCounts: object }[] }>(system, 'GET', '/api/v1/datasets/turned/versions');
+  expect(versions.items[0]!.labelCounts).toMatchObject({ given: 120 - total, human: total });
+});
+
 test.each([
   [{ stop: {} }, 'stop'],
+  [{ stop: { labels: 5 }, ask: { keys: ['a', 'a'] } }, 'ask.keys[1]'],
   [{ stop: { deadline: 'yesterday' } }, 'stop.deadline'],
   [{ stop: { labels: 5 }, strategy: 'margins' }, 'strategy'],
   [{ stop: { labels: 5 }, batchSize: 0 }, 'batchSize'],
