@@ -65,7 +65,9 @@ const stopSchema = z.strictObject({
     .strictObject({ rounds: z.int().min(1).max(100), margin: share.default(0) })
     .nullish()
     .openapi({ description: 'So many rounds in a row not better by more than the margin, by a paired test at 0.05' }),
-  target: share.nullish().openapi({ description: 'The accuracy is at least this, with 95 % confidence over all looks' }),
+  target: share
+    .nullish()
+    .openapi({ description: 'The accuracy is at least this, with 95 % confidence over all looks' }),
 });
 const autoSchema = z
   .strictObject({
