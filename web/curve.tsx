@@ -95,7 +95,8 @@ export function Curve({ title, xUnit, yUnit, points, target }: CurveProps) {
   if (points.length === 0) return null;
   const wanted = target === null ? [] : [target.value];
   const [low, high] = range([...points.flatMap(({ y, lo, hi }) => [y, lo ?? y, hi ?? y]), ...wanted]);
-  const most = Math.max(...points.map(({ x }) => x)) || 1;
+  // a little room behind the last point
+  const most = Math.max(...points.map(({ x }) => x)) * 1.04 || 1;
   const scale: Scale = {
     x: (value) => `${(left + ((right - left) * value) / most).toFixed(2)}%`,
     y: (value) => Number((bottom - ((bottom - top) * (value - low)) / (high - low)).toFixed(1)),
@@ -107,7 +108,7 @@ export function Curve({ title, xUnit, yUnit, points, target }: CurveProps) {
       {target !== null && (
         <>
           <line class="wanted" x1={`${left}%`} x2={`${right}%`} y1={scale.y(target.value)} y2={scale.y(target.value)} />
-          <text x={`${right}%`} y={scale.y(target.value) - 5} text-anchor="end">
+          <text x={`${left + 0.5}%`} y={scale.y(target.value) - 5}>
             {target.label}
           </text>
         </>

@@ -26,7 +26,7 @@ interface Operation {
 
 function operations(document: OpenApiDocument): Operation[] {
   return Object.entries(document.paths ?? {}).flatMap(([path, item]) =>
-    (['get', 'post', 'delete'] as const).flatMap((method) => {
+    (['get', 'post', 'put', 'delete'] as const).flatMap((method) => {
       const operation = (item as Record<string, unknown>)[method] as Omit<Operation, 'method' | 'path'> | undefined;
       return operation ? [{ ...operation, method, path }] : [];
     }),
@@ -53,7 +53,7 @@ function schemas(label: string, content: Record<string, Media> | undefined) {
   const types = entries.map(([type]) => type).join(', ');
   return html`<details>
     <summary>${label}: ${types}</summary>
-    <pre>${schemaText(entries[0]?.[1].schema ?? {})}</pre>
+    <pre tabindex="0">${schemaText(entries[0]?.[1].schema ?? {})}</pre>
   </details>`;
 }
 
@@ -67,13 +67,13 @@ function parameters(list: Operation['parameters']) {
         <td>${parameter.description ?? parameter.schema?.description ?? ''}</td>
       </tr>`,
   );
-  return html`<div class="wide">
+  return html`<div class="wide" tabindex="0" role="group" aria-label="Parameters">
     <table>
       <thead>
         <tr>
           <th>Parameter</th>
           <th>In</th>
-          <th></th>
+          <th>Meaning</th>
         </tr>
       </thead>
       <tbody>
@@ -96,7 +96,7 @@ function section(operation: Operation) {
     <p>${operation.summary ?? ''} <span class="soft">Needs the role ${operation['x-role'] ?? ''}.</span></p>
     ${parameters(operation.parameters)}
     ${schemas(operation.requestBody?.required ? 'Body, required' : 'Body', operation.requestBody?.content)}
-    <div class="wide">
+    <div class="wide" tabindex="0" role="group" aria-label="Answers">
       <table>
         <thead>
           <tr>
@@ -118,7 +118,7 @@ export function docsPage(document: OpenApiDocument) {
   const named = Object.entries(document.components?.schemas ?? {}).map(
     ([name, schema]) =>
       html`<h3 id="schema-${name}">${name}</h3>
-        <pre>${schemaText(schema)}</pre>`,
+        <pre tabindex="0">${schemaText(schema)}</pre>`,
   );
   const content = html`<h1>The API of perennial</h1>
     <p class="soft">

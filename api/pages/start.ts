@@ -22,7 +22,7 @@ function state({ pipeline, run }: Row): string {
 function table(deps: ApiDeps, found: Row[]) {
   if (found.length === 0) {
     return html`<p>No pipeline yet. Post one:</p>
-      <pre>
+      <pre tabindex="0">
 curl -X POST --data-binary @pipeline.yaml -H 'content-type: application/yaml' &lt;this address&gt;/api/v1/pipelines</pre>`;
   }
   const line = (row: Row) => {
@@ -38,7 +38,7 @@ curl -X POST --data-binary @pipeline.yaml -H 'content-type: application/yaml' &l
       <td>${url === null ? '' : html`<a href="${url}">workflow</a>`}</td>
     </tr>`;
   };
-  return html`<div class="wide">
+  return html`<div class="wide" tabindex="0" role="region" aria-label="Pipelines">
     <table>
       <thead>
         <tr>

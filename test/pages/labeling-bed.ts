@@ -35,13 +35,13 @@ export interface Answered {
 export interface Opened {
   page: Page;
   context: BrowserContext;
-  /** Console errors, page errors, requests to other hosts: each is a fault of the page. */
-  faults: string[];
-  close(): Promise<void>;
+  /** Closes it, and fails on every error of the page, breach of its policy and request to another host, but for the allowed. */
+  close(allowed?: RegExp): Promise<void>;
 }
 
 export interface LabelingBed {
   api: TestApi;
+  browser: Browser;
   url: string;
   /** What becomes of calls of the API: `dead`, nobody sees them; `deaf`, they are done and nobody hears of it. */
   network: 'up' | 'dead' | 'deaf';
@@ -52,12 +52,13 @@ export interface LabelingBed {
   close(): Promise<void>;
 }
 
-export async function labelingBed(options: TestApiOptions = {}): Promise<LabelingBed> {
+/** `beside`: another one whose browser is used. */
+export async function labelingBed(options: TestApiOptions = {}, beside?: LabelingBed): Promise<LabelingBed> {
   // an entry that does nothing: the client's modules are in dist/ afterwards
   execFileSync(process.execPath, entryArguments('web/asset.ts'), { cwd: projectRoot });
   const [api, browser] = await Promise.all([
     testApi(options).then((made) => asAdmin(made, options.token)),
-    launchBrowser(),
+    beside?.browser ?? launchBrowser(),
   ]);
   const answer = async (request: Request): Promise<Response> => {
     const lost = bed.network !== 'up' && new URL(request.url).pathname.startsWith('/api/');
@@ -70,7 +71,7 @@ export async function labelingBed(options: TestApiOptions = {}): Promise<Labelin
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   let made = 0;
   const bed: LabelingBed = {
-    ...{ api, url, network: 'up' },
+    ...{ api, browser, url, network: 'up' },
     batch: async (wanted) => {
       made += 1;
       return makeBatch(api, `labels${made}`, wanted);
@@ -78,7 +79,7 @@ export async function labelingBed(options: TestApiOptions = {}): Promise<Labelin
     answers: (batch) => answersOf(api, batch),
     open: (path, how = {}) => open(browser, url, path, how),
     close: async () => {
-      await browser.close();
+      if (!beside) await browser.close();
       await new Promise((resolve) => server.close(resolve));
       await api.close();
     },
@@ -131,6 +132,10 @@ async function open(
   { name, ...options }: BrowserContextOptions & { name?: string },
 ): Promise<Opened> {
   const context = await browser.newContext({ viewport: { width: 1100, height: 800 }, ...options });
+  // a breach is no error of the console in every browser
+  await context.addInitScript(
+    `addEventListener('securitypolicyviolation', (event) => console.error('policy: ' + event.violatedDirective))`,
+  );
   if (name !== undefined)
     await context.addInitScript(`localStorage.setItem('perennial/name', ${JSON.stringify(name)})`);
   const page = await context.newPage();
@@ -143,15 +148,21 @@ async function open(
     if (!/^(data|blob):/.test(request.url()) && !request.url().startsWith(url)) faults.push(`asked ${request.url()}`);
   });
   await page.goto(url + path);
-  return { page, context, faults, close: () => context.close() };
+  const close = async (allowed?: RegExp) => {
+    await context.close();
+    expect(faults.filter((fault) => !allowed?.test(fault))).toEqual([]);
+  };
+  return { page, context, close };
 }
 
-/** What axe finds wrong, in words; by some of its rules, or by all. */
-async function violations(page: Page, rules?: string[]): Promise<string[]> {
+const allRules = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+
+/** What axe finds wrong, in words: by all rules of WCAG 2.2 A and AA and its best practices, or by some. */
+async function violations(page: Page, rules: string[] | null): Promise<string[]> {
   await page.evaluate(`window.axe || (() => { ${axe.source} })()`);
-  const options = rules === undefined ? {} : { runOnly: { type: 'rule', values: rules } };
+  const runOnly = rules === null ? { type: 'tag', values: allRules } : { type: 'rule', values: rules };
   const { violations: found } = (await page.evaluate(
-    `axe.run(document, ${JSON.stringify(options)})`,
+    `axe.run(document, ${JSON.stringify({ runOnly, resultTypes: ['violations'] })})`,
   )) as axe.AxeResults;
   return found.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`);
 }
@@ -161,19 +172,63 @@ const tooWide = `document.documentElement.scrollWidth <= innerWidth ? [] : [...d
   .filter((one) => one.getBoundingClientRect().right > innerWidth && !one.closest('.wide > *, .text'))
   .map((one) => one.outerHTML.slice(0, 200))`;
 
+/** What depends on nothing but colours is looked for alone where only they change. */
+const colours = ['color-contrast', 'link-in-text-block'];
 const looks = [
-  { colorScheme: 'light', width: 1100 },
-  { colorScheme: 'dark', width: 1100 },
-  { colorScheme: 'dark', width: 360 },
+  { colorScheme: 'light', width: 1100, rules: null },
+  { colorScheme: 'dark', width: 1100, rules: colours },
+  { colorScheme: 'light', width: 360, rules: null },
+  { colorScheme: 'dark', width: 360, rules: colours },
 ] as const;
 
-/** Everything in the first look; where only colours and places change, what depends on them. */
+/** On a phone nothing makes the page scroll sideways. */
+export async function expectNarrow(page: Page): Promise<void> {
+  await page.setViewportSize({ width: 360, height: 740 });
+  expect(await page.evaluate(tooWide)).toEqual([]);
+}
+
+/** Light and dark, wide and on a phone: axe finds nothing, nothing makes the page scroll sideways, nothing moves by itself. */
 export async function expectAccessible(page: Page): Promise<void> {
-  for (const [place, { colorScheme, width }] of looks.entries()) {
-    await page.emulateMedia({ colorScheme });
+  for (const { colorScheme, width, rules } of looks) {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
     await page.setViewportSize({ width, height: 740 });
-    const only = place === 0 ? undefined : ['color-contrast', 'target-size', 'scrollable-region-focusable'];
-    expect(await violations(page, only)).toEqual([]);
+    expect(await violations(page, rules && [...rules])).toEqual([]);
     expect(await page.evaluate(tooWide)).toEqual([]);
+    expect(await page.evaluate('document.getAnimations().length')).toBe(0);
   }
+}
+
+/** Nothing of what anybody wrote became more than text. */
+export async function expectTextOnly(page: Page): Promise<void> {
+  expect(await page.title()).toContain('perennial');
+  expect(await page.locator('main script, main img').count()).toBe(0);
+}
+
+/** Numbers what can be reached by keys, and says how many there are. */
+const numberStops = `[...document.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex="0"]')]
+  .filter((one) => !one.disabled && one.checkVisibility({ visibilityProperty: true }))
+  .map((one, place) => { one.dataset.stop = place; }).length`;
+/** The number of what has the focus and is seen to have it; null: nothing has. */
+const stopNow = `(() => {
+  const { dataset: { stop } } = document.activeElement;
+  if (stop === undefined) return null;
+  const { outlineStyle, outlineWidth } = getComputedStyle(document.activeElement);
+  return outlineStyle === 'none' || parseFloat(outlineWidth) < 2 ? 'unseen: ' + document.activeElement.outerHTML : stop;
+})()`;
+
+/** By Tab alone everything is reached, seen to have the focus, and left again. */
+export async function expectKeyboard(page: Page): Promise<void> {
+  const count = Number(await page.evaluate(numberStops));
+  await page.evaluate('document.activeElement.blur()');
+  const reached = new Set<unknown>();
+  // once around, from wherever the browser begins, and the way through its own frame
+  for (let pressed = 0; pressed <= count + 2; pressed += 1) {
+    await page.keyboard.press('Tab');
+    reached.add(await page.evaluate(stopNow));
+  }
+  const missed = Array.from({ length: count }, (_, stop) => String(stop)).filter((stop) => !reached.has(stop));
+  const names = await page.evaluate(
+    `${JSON.stringify(missed)}.map((stop) => document.querySelector('[data-stop="' + stop + '"]').outerHTML)`,
+  );
+  expect([...(names as string[]), ...[...reached].filter((one) => /^unseen/.test(String(one)))]).toEqual([]);
 }

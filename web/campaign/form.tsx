@@ -105,6 +105,34 @@ function StopFields() {
   );
 }
 
+function AutoFields() {
+  return (
+    <fieldset>
+      <legend>Labels without people</legend>
+      <p class="problem" data-problem="auto" data-keep=""></p>
+      <p>
+        <input type="checkbox" id="field-auto" name="auto" />{' '}
+        <label for="field-auto">The model labels what items drawn by chance vouch for</label>
+      </p>
+      <Text
+        name="auto.maxError"
+        label="Share of them that may be wrong"
+        hint="Above 0, below 0.5."
+        value="0.05"
+        numeric
+      />
+      <Text name="auto.confidence" label="Confidence" hint="Of that promise, 0.5 to 1." value="0.95" numeric />
+      <Text
+        name="auto.auditShare"
+        label="Share of them that people check"
+        hint="Unknowingly, among their other items."
+        value="0.05"
+        numeric
+      />
+    </fieldset>
+  );
+}
+
 /** Begins a campaign of one of these pipelines. `known`: who acts, by the token; null: the form asks. */
 export function BeginForm({ pipelines, known }: { pipelines: string[]; known: string | null }) {
   return (
@@ -130,6 +158,7 @@ export function BeginForm({ pipelines, known }: { pipelines: string[]; known: st
         numeric
       />
       <StopFields />
+      <AutoFields />
       <By known={known} />
       <div class="buttons">
         <button type="submit" class="main">

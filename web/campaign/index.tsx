@@ -3,10 +3,12 @@ import { campaignPeople } from '../../db/campaign-asked.js';
 import { campaignView, listCampaigns, type CampaignSummary, type CampaignView } from '../../db/campaign-view.js';
 import type { Db } from '../../db/client.js';
 import { listPipelines } from '../../db/pipeline.js';
+import type { AutoRules } from '../../domain/auto-label.js';
 import { layout } from '../layout.js';
 import type { Reader } from '../reader.js';
 import { SignIn } from '../sign-in.js';
 import { Heads, Moment, Wide } from '../words.js';
+import { AutoBatches } from './auto.js';
 import { BeginForm, DecisionForm } from './form.js';
 import { People } from './people.js';
 import { LabelSources, LearningCurve, Rounds } from './rounds.js';
@@ -69,6 +71,9 @@ export async function campaignListPage(db: Db, reader: Reader | null, cursor: st
   );
 }
 
+const autoWords = ({ maxError, confidence, auditShare }: AutoRules) =>
+  `at most ${maxError} of them wrong with confidence ${confidence}; people check ${auditShare} of them`;
+
 function Settings({ campaign }: { campaign: CampaignView }) {
   const { settings, pipeline, startedBy, createdAt } = campaign;
   return (
@@ -87,6 +92,8 @@ function Settings({ campaign }: { campaign: CampaignView }) {
       <dd>
         {settings.batchSize}, {settings.explore} of them drawn by chance
       </dd>
+      <dt>Labels without people</dt>
+      <dd>{settings.auto ? autoWords(settings.auto) : 'none'}</dd>
     </dl>
   );
 }
@@ -120,7 +127,6 @@ export async function campaignPage({ db, id, reader, temporalUrl }: Asked) {
           </>
         )}
       </p>
-      <Settings campaign={campaign} />
       <StopRules campaign={campaign} nowMs={Date.now()} />
       <h2>Learning curve</h2>
       <LearningCurve {...campaign} />
@@ -129,6 +135,9 @@ export async function campaignPage({ db, id, reader, temporalUrl }: Asked) {
       )}
       <Rounds {...campaign} />
       <LabelSources {...campaign} />
+      <AutoBatches {...campaign} />
+      <h2>How it was begun</h2>
+      <Settings campaign={campaign} />
       {people === null ? <p class="soft">How people do is for reviewers.</p> : <People people={people} />}
       {reader.operator && <DecisionForm id={id} status={campaign.status} known={reader.name} />}
     </>,

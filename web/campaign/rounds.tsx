@@ -91,14 +91,11 @@ export function Rounds({ rounds }: CampaignView) {
   );
 }
 
-const sources: Record<string, string> = {
-  human: 'by people',
-  auto: 'by the model, certified',
-  pseudo: 'by the model, as a guess',
-};
-
 /** Labels of the campaign's rounds by where they came from. */
 export function LabelSources({ labels }: CampaignView) {
-  const bars = Object.entries(labels).map(([name, value]) => ({ label: sources[name] ?? name, value }));
+  const bars = [
+    { label: 'by people', value: labels.human },
+    { label: 'by the model alone', value: labels.auto },
+  ];
   return <BarChart title="Labels by source" unit="labels" bars={bars} />;
 }

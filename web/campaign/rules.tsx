@@ -63,7 +63,11 @@ function wordsOf({ rule, has, needs }: RuleProgress, { settings }: CampaignView)
       };
     }
     case 'deadline':
-      return { name: 'Time', has: formatDuration(has ?? 0), needs: formatDuration(needs) };
+      return {
+        name: 'Time',
+        has: formatDuration(has ?? 0),
+        needs: formatDuration(Math.round(needs / 60_000) * 60_000),
+      };
   }
 }
 

@@ -17,8 +17,13 @@ function bodyOf({ strategy, strategyThen, ...values }: Values): object {
     target: values['stop.target'],
     plateau: plateau.rounds === undefined && plateau.margin === undefined ? undefined : plateau,
   };
+  const auto = values['auto'] && {
+    maxError: values['auto.maxError'],
+    confidence: values['auto.confidence'],
+    auditShare: values['auto.auditShare'],
+  };
   const asked = strategyThen === undefined || strategyThen === strategy ? strategy : [strategy, strategyThen];
-  return { pipeline, strategy: asked, batchSize, explore, stop, by };
+  return { pipeline, strategy: asked, batchSize, explore, auto, stop, by };
 }
 
 /** Sends a form once at a time; the same values again go under the same key. */

@@ -11,9 +11,12 @@ function isControl(element: Element): element is Control {
   return element.matches('input, select') && (element as Control).name !== '';
 }
 
+const isUnchecked = (control: Control) =>
+  control instanceof HTMLInputElement && control.type === 'checkbox' && !control.checked;
+
 /** A number where the field is one and holds one; else the text, of which the API says what is wrong. Null: left empty. */
 function valueOf(control: Control): string | number | null {
-  const text = control.value.trim();
+  const text = isUnchecked(control) ? '' : control.value.trim();
   if (text === '') return null;
   return control.hasAttribute('data-number') && Number.isFinite(Number(text)) ? Number(text) : text;
 }

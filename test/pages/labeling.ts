@@ -1,15 +1,18 @@
 // The labeling page in a real browser: worked by keys alone, dead networks, hostile texts, every kind of label.
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { Page } from 'playwright-core';
 import { jsonOf } from '../api/support.js';
 import { until } from '../support/system.js';
-import { expectAccessible, labelingBed, type LabelingBed } from './labeling-bed.js';
-
-let bed: LabelingBed;
-beforeAll(async () => {
-  bed = await labelingBed();
-});
-afterAll(() => bed?.close());
+import {
+  attack,
+  expectAccessible,
+  expectKeyboard,
+  expectNarrow,
+  expectTextOnly,
+  labelingBed,
+  type LabelingBed,
+} from './labeling-bed.js';
+import { bed } from './shared-bed.js';
 
 const rows = (count: number) => Array.from({ length: count }, (_, place) => ({ id: `k${place}`, a: place }));
 
@@ -27,7 +30,7 @@ const answered = (batch: string, count: number) =>
 
 test('a whole batch by keys alone: answers, undo, skip, comment, guess', async () => {
   const batch = await bed.batch({ items: rows(12), suggestion: { label: 'yes', confidence: 0.61 } });
-  const { page, faults, close } = await bed.open('/label');
+  const { page, close } = await bed.open('/label');
   await page.keyboard.press('Tab');
   while ((await page.evaluate('document.activeElement.textContent')) !== batch) await page.keyboard.press('Tab');
   await page.keyboard.press('Enter');
@@ -63,8 +66,9 @@ test('a whole batch by keys alone: answers, undo, skip, comment, guess', async (
   await page.getByText(/sent already|nothing to undo/i).waitFor();
   await page.keyboard.press('?');
   expect(await page.locator('dialog[open]').innerText()).toContain('undo');
-  expect(faults).toEqual([]);
-  await close();
+  await expectAccessible(page);
+  // the lease after the last answer is refused
+  await close(/409/);
 });
 
 test('answers survive a dead API and a reload, and each arrives once', async () => {
@@ -104,11 +108,10 @@ test('answers survive a dead API and a reload, and each arrives once', async () 
     async () =>
       (await page.evaluate(`Object.keys(localStorage).filter((key) => key.includes('/answer/')).length`)) === 0,
   );
-  await close();
+  await close(/502/);
 });
 
 test('what a page shows is text, never HTML', async () => {
-  const attack = `<img src=x onerror="document.title='owned'"><script>document.title='owned'</script>`;
   const items = [
     { id: attack, text: attack, [attack]: attack, picture: `javascript:${attack}`, far: 'https://example.com/x.png' },
   ];
@@ -119,17 +122,15 @@ test('what a page shows is text, never HTML', async () => {
     policy,
     suggestion: { label: attack, confidence: 1 },
   });
-  const { page, faults, close } = await bed.open(`/label/${batch}`, { name: attack });
+  const { page, close } = await bed.open(`/label/${batch}`, { name: attack });
   await page.locator('.item .text').waitFor();
   await page.keyboard.press('g');
   const text = await page.locator('main').innerText();
   expect(text.split(attack).length).toBeGreaterThan(8);
-  expect(await page.title()).toContain('perennial');
-  expect(await page.locator('main script, main img').count()).toBe(0);
+  await expectTextOnly(page);
   await page.keyboard.press('1');
   await hurry(page);
   await answered(batch, 1);
-  expect(faults).toEqual([]);
   await close();
 });
 
@@ -139,7 +140,7 @@ const pixels = Object.fromEntries(
 
 test('digits show as pictures', async () => {
   const batch = await bed.batch({ items: [{ id: 'd', ...pixels }], classes: [...'0123456789'] });
-  const { page, faults, close } = await bed.open(`/label/${batch}`, { name: 'kim' });
+  const { page, close } = await bed.open(`/label/${batch}`, { name: 'kim' });
   const canvas = page.getByRole('img', { name: 'Picture of 8 × 8 pixels' });
   await canvas.waitFor();
   expect(
@@ -151,7 +152,6 @@ test('digits show as pictures', async () => {
   await page.keyboard.press('0');
   await hurry(page);
   expect((await answered(batch, 1))['k0']?.[0]?.label).toBe('0');
-  expect(faults).toEqual([]);
   await close();
 });
 
@@ -188,14 +188,13 @@ const kinds: [what: string, wanted: Parameters<LabelingBed['batch']>[0], keys: s
 
 test.each(kinds)('%s, by keys', async (_, wanted, keys, label) => {
   const batch = await bed.batch(wanted);
-  const { page, faults, close } = await bed.open(`/label/${batch}`, { name: 'kim' });
+  const { page, close } = await bed.open(`/label/${batch}`, { name: 'kim' });
   await page.locator('.answer').waitFor();
   for (const key of keys) await page.keyboard.press(key);
   await hurry(page);
   const given = (await answered(batch, 1))['k0']?.[0]?.label;
   if (label instanceof RegExp) expect(given).toMatch(label);
   else expect(given).toBe(label);
-  expect(faults).toEqual([]);
   await close();
 });
 
@@ -242,7 +241,7 @@ test('closed, unknown and unfit: each says so kindly', async () => {
   ]) {
     const { page, close } = await bed.open(`/label/${batch}`, { name: 'kim' });
     await page.getByText(text ?? '').waitFor();
-    await close();
+    await close(/status of 4/);
   }
 });
 
@@ -266,6 +265,7 @@ test.each(accessible)('axe finds nothing wrong with %s: light, dark, a phone', a
   await page.locator('.answer').waitFor();
   for (const key of keys) await page.keyboard.press(key);
   await expectAccessible(page);
+  await expectKeyboard(page);
   await close();
 });
 
@@ -278,17 +278,16 @@ test('whoever opens the first page finds what is left for them', async () => {
   );
   const annotations = tasks.map(({ taskId, fence }) => ({ taskId, fence, label: 'yes' }));
   await bed.api.post(`${path}/annotations`, { labeler: 'kim', annotations });
-  const { page, faults, close } = await bed.open('/', { name: 'kim' });
+  const { page, close } = await bed.open('/', { name: 'kim' });
   const line = page.locator('tr', { hasText: batch }).filter({ hasText: 'one class' });
   await page.getByText('Left for you').waitFor();
   expect(await line.locator('td.number').allInnerTexts()).toEqual(['2', '0 of 3']);
   await page.goto(`${bed.url}/label?labeler=lee`);
   await page.getByText('Left for you').waitFor();
-  await page.keyboard.press('Tab');
   await expectAccessible(page);
-  await page.getByRole('link', { name: batch }).click();
+  await expectKeyboard(page);
+  await page.getByRole('link', { name: batch }).first().click();
   await shows(page, 'k1');
-  expect(faults).toEqual([]);
   await close();
 });
 
@@ -302,12 +301,25 @@ test('without any batch the first page says so', async () => {
   await close();
 });
 
+test.each(['/docs', '/problems/not-found', '/label/bat_0'])('axe finds nothing wrong with %s', async (path) => {
+  const { page, close } = await bed.open(path, { name: 'kim' });
+  await page.locator('main h1, main p').first().waitFor();
+  await expectNarrow(page);
+  // all operations and all schemas are made alike: axe takes its time over a thousand of them
+  await page.evaluate(`document.querySelectorAll('main section:nth-of-type(n + 9), main h3:nth-of-type(n + 4) + pre')
+    .forEach((one) => one.remove())`);
+  await expectAccessible(page);
+  await close(/404/);
+});
+
 test('with tokens: a page asks for one, keeps it for the tab, and sends it along', async () => {
   const token = 'secret-of-the-admin-0002';
-  const closedBed = await labelingBed({ token });
+  const closedBed = await labelingBed({ token }, bed);
   try {
     const batch = await closedBed.batch({ items: rows(1) });
     const { page, close } = await closedBed.open('/label');
+    await page.locator('#who-input').waitFor();
+    await expectAccessible(page);
     for (const [typed, shown] of [
       ['not-it', 'not valid'],
       [token, batch],
@@ -323,7 +335,7 @@ test('with tokens: a page asks for one, keeps it for the tab, and sends it along
     const all = await until('an answer', async () => (await closedBed.answers(batch))['k0']);
     expect(all).toEqual([{ annotator: 'admin', label: 'no', comment: null }]);
     expect(await page.evaluate('JSON.stringify(localStorage)')).not.toContain(token);
-    await close();
+    await close(/401/);
   } finally {
     await closedBed.close();
   }
