@@ -177,10 +177,17 @@ type NewCampaign = z.infer<typeof createSchema>;
 function moment(text: string | null | undefined): string | null {
   if (text === null || text === undefined) return null;
   const ms = parseDuration(text);
-  const at = ms === null ? Date.parse(text) : Date.now() + ms;
+  const written = z.iso.datetime({ offset: true }).safeParse(text).success ? Date.parse(text) : NaN;
+  const at = ms === null ? written : Date.now() + ms;
   if (Number.isFinite(at) && at > Date.now() && at < Date.now() + 3_660 * 86_400_000) return new Date(at).toISOString();
   throw new Failure('InvalidRequest', 'the deadline is none', {
-    faults: [{ path: 'stop.deadline', message: 'must be a moment to come, or a duration such as "14 days"' }],
+    faults: [
+      {
+        path: 'stop.deadline',
+        message:
+          'must be a moment to come with its zone, such as "2031-01-31T12:00:00Z", or a duration such as "14 days"',
+      },
+    ],
   });
 }
 

@@ -62,7 +62,7 @@ async function factsOf(
     tx,
     sql`select r.id from run r join campaign c on c.pipeline = r.pipeline
       where c.id = ${campaign.id} and r.status in ('running', 'waiting')
-        and not exists (select 1 from campaign_round o where o.run = r.id)`,
+        and not exists (select 1 from campaign_round o where o.run = r.id and o.campaign = c.id)`,
   );
   const { status, settings } = campaign;
   return {

@@ -2,7 +2,7 @@
 // batch, until a stop rule holds. Pure: the rounds so far and the clock in, the next step out (docs/pipeline.md, Campaigns).
 import { mcNemar } from '../stats/paired.js';
 import type { AutoRules } from './auto-label.js';
-import { nameFault, reasonFault } from './decision.js';
+import { isDecisionId, nameFault, reasonFault } from './decision.js';
 import { shownAccuracy } from './campaign-target.js';
 import type { MeasuredMetric } from './evaluation.js';
 import { type Ask, keysOf } from './label-ask.js';
@@ -262,7 +262,7 @@ export function campaignDecisionFault(decision: CampaignDecision): string | null
     return `decision must be one of ${campaignDecisions.join(', ')}`;
   }
   const { decisionId } = decision;
-  if (decisionId !== undefined && (typeof decisionId !== 'string' || decisionId.length > 500)) {
+  if (decisionId !== undefined && !isDecisionId(decisionId)) {
     return 'decisionId must be a text of 1 to 500 letters';
   }
   return nameFault(decision.by) ?? reasonFault(decision.reason);

@@ -33,7 +33,9 @@ export interface LabelSpace {
 }
 
 const mostParts = 1_000;
-const decimal = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+const decimal = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i;
+/** Letters of a number: every finite one that JavaScript or Postgres writes has fewer. */
+const longestNumber = 400;
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
@@ -106,7 +108,8 @@ export function labelText(value: unknown, space: LabelSpace): string | null {
       return classOf(value, { kind: 'single', classes: preferences });
     case 'number': {
       const text = typeof value === 'number' ? String(value) : value;
-      return typeof text === 'string' && decimal.test(text) && Number.isFinite(Number(text)) ? text : null;
+      if (typeof text !== 'string' || text.length > longestNumber) return null;
+      return decimal.test(text) && Number.isFinite(Number(text)) ? text : null;
     }
     case 'multiple':
       return joined(partsOf(parsed(value), (part) => classOf(part, space)));

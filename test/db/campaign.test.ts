@@ -81,6 +81,17 @@ it('hears of the end of every run of its pipeline, and opens the next round then
   expect(await view(id)).toMatchObject({ status: 'stopped', stopReason: 'run-cancelled' });
 });
 
+it('waits for the round that a stopped campaign left', async () => {
+  const { id, name } = await begun();
+  await advance(id);
+  const [left] = (await view(id)).rounds;
+  await decide(id, 'stop');
+  const next = await create(name);
+  expect(await advance(next.id)).toMatchObject({ step: { kind: 'wait', why: `${left!.run} is alive` } });
+  await closeRun(base.db, { run: left!.run, status: 'succeeded', failure: null });
+  expect(await advance(next.id)).toMatchObject({ step: { kind: 'wait', why: 'round 1 goes on: run 2' } });
+});
+
 it('goes on after one run that failed', async () => {
   const { id } = await begun();
   await advance(id);

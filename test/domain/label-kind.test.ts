@@ -49,6 +49,10 @@ describe('labelText', () => {
   it('takes finite decimals and preferences', () => {
     for (const fine of ['1.5', '-2e3', '.5', 7]) expect(labelText(fine, of('number'))).toBe(String(fine));
     for (const none of ['NaN', 'Infinity', '1e999', '', '0x10']) expect(labelText(none, of('number'))).toBeNull();
+    // an expression that tries again from every digit would take minutes
+    expect(labelText(`${'1'.repeat(100_000)}x`, of('number'))).toBeNull();
+    expect(labelText('1'.repeat(401), of('number'))).toBeNull();
+    expect(labelText(`0.${'1'.repeat(398)}`, of('number'))).not.toBeNull();
     expect(labelText('left', of('preference'))).toBe('left');
     expect(labelText('cat', of('preference'))).toBeNull();
   });
