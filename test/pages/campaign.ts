@@ -119,7 +119,7 @@ test('rounds come while the page is looked at: the curve, the rules, the people;
   expect(await page.evaluate('document.activeElement.textContent')).toBe('items of round 1');
   const text = await page.locator('main').innerText();
   expect(text).toMatch(/Labels by people\s+4\s+40/);
-  expect(text).toMatch(/lower end of its interval\s+0.7700\s+at least 0.95/);
+  expect(text).toMatch(/lower end of its interval\s+0.7460\s+at least 0.95/);
   expect(text).toMatch(/not better by more than 0.01\s+1\s+3/);
   expect(text).toContain('0.8200 (0.7700 to 0.8600, n 200)');
   expect(text).toContain('+0.0200 over round 1, p 0.25');
