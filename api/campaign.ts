@@ -167,7 +167,7 @@ const viewSchema = z
   })
   .openapi('CampaignWithRounds');
 const decisionSchema = z
-  .looseObject({ decision: z.enum(campaignDecisions), ...actorFields, reason: reasonSchema.nullish() })
+  .strictObject({ decision: z.enum(campaignDecisions), ...actorFields, reason: reasonSchema.nullish() })
   .openapi('CampaignDecision');
 const idParam = { id: idSchema('cam') };
 

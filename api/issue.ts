@@ -3,6 +3,7 @@
 import type { z } from '@hono/zod-openapi';
 import type { FieldFault } from '../domain/failures.js';
 import { described } from '../domain/fields.js';
+import { nearestWord } from '../domain/nearest.js';
 
 type RawIssue = z.core.$ZodRawIssue;
 
@@ -51,14 +52,21 @@ function foundWords({ code, input }: RawIssue): string {
   return long ? `${input.length} characters` : described(input);
 }
 
-function knownFields(schema: unknown): string {
+/** A line for each unknown field of an object: zod has one issue for all of them, and `faultsOf` takes it apart. */
+function unknownFields(keys: readonly string[], schema: unknown): string {
   const { shape = {} } = (schema as { shape?: object } | undefined) ?? {};
-  return Object.keys(shape).join(', ') || 'no other field';
+  const known = Object.keys(shape);
+  const lines = keys.map((key) => {
+    const nearest = nearestWord(key, known);
+    const hint = nearest === null ? '' : `; did you mean "${nearest}"?`;
+    return `found an unknown field; allowed: ${known.join(', ') || 'no other field'}${hint}`;
+  });
+  return lines.join('\n');
 }
 
 /** For `safeParse`: the message of an issue that no schema words. */
 export function issueWords(issue: RawIssue): string {
-  if (issue.code === 'unrecognized_keys') return `found an unknown field; allowed: ${knownFields(issue.inst)}`;
+  if (issue.code === 'unrecognized_keys') return unknownFields(issue.keys, issue.inst);
   return `found ${foundWords(issue)}; allowed: ${allowedWords(issue)}`;
 }
 
@@ -76,7 +84,11 @@ export function faultsOf(issues: readonly z.core.$ZodIssue[]): FieldFault[] {
   const faults = issues.slice(0, mostFaults).flatMap((issue): FieldFault[] => {
     const { message } = issue;
     if (issue.code !== 'unrecognized_keys') return [{ path: pathOf(issue.path), message }];
-    return issue.keys.map((key) => ({ path: pathOf([...issue.path, key.slice(0, 100)]), message }));
+    const lines = message.split('\n');
+    return issue.keys.map((key, index) => ({
+      path: pathOf([...issue.path, key.slice(0, 100)]),
+      message: lines[index] ?? message,
+    }));
   });
   return faults.slice(0, mostFaults);
 }

@@ -97,7 +97,7 @@ const reviewedAnswerSchema = z
   })
   .openapi('ReviewedAnswer');
 const reviewSchema = z
-  .looseObject({
+  .strictObject({
     taskId: z.string().max(64),
     fence: z.int().min(0).max(2_147_483_647).openapi({ description: 'Of the task as it was shown' }),
     verdict: z.enum(reviewVerdicts),
@@ -111,7 +111,7 @@ const reviewSchema = z
   .refine(({ verdict, to }) => to === undefined || verdict === 'send-back', { error: 'to goes with send-back' })
   .openapi('LabelReview');
 const reviewsSchema = z
-  .looseObject({
+  .strictObject({
     ...actorFields,
     reviews: z.array(reviewSchema).min(1).max(1_000, { error: 'has more than 1000 verdicts' }),
   })

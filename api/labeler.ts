@@ -10,7 +10,7 @@ const words = z
   .max(100, { error: 'has more than 100 words' })
   .default([])
   .transform((all) => [...new Set(all)].sort());
-const abilitiesSchema = z.looseObject({ skills: words, languages: words }).openapi('LabelerAbilities');
+const abilitiesSchema = z.strictObject({ skills: words, languages: words }).openapi('LabelerAbilities');
 const labelerSchema = z
   .looseObject({ name: z.string(), skills: z.array(z.string()), languages: z.array(z.string()) })
   .openapi('Labeler');

@@ -50,14 +50,14 @@ const taskSchema = z.looseObject({
     .openapi({ description: 'Who sent it back and why; null: nobody did' }),
 });
 const leaseSchema = z
-  .looseObject({
+  .strictObject({
     labeler: personSchema.optional(),
     onBehalfOf: personSchema.optional(),
     count: z.int({ error: 'must be a whole number, 1 to 100' }).min(1).max(100).default(10),
   })
   .openapi('Lease');
 const answerSchema = z
-  .looseObject({
+  .strictObject({
     taskId: z.string().max(64),
     fence: z.int().min(0).max(2_147_483_647),
     label: labelSchema.optional(),
@@ -67,7 +67,7 @@ const answerSchema = z
   .refine(({ label, skip }) => (label === undefined) !== (skip === undefined), { error: 'needs one of label and skip' })
   .openapi('Annotation');
 const annotationsSchema = z
-  .looseObject({
+  .strictObject({
     labeler: personSchema.optional(),
     onBehalfOf: personSchema.optional(),
     annotations: z.array(answerSchema).max(1_000, { error: 'has more than 1000 answers' }),
@@ -81,7 +81,7 @@ const annotatedSchema = z
   })
   .openapi('Annotated');
 const decisionSchema = z
-  .looseObject({
+  .strictObject({
     decision: z.enum(batchDecisions),
     ...actorFields,
     reason: reasonSchema.nullish(),

@@ -97,6 +97,17 @@ it.each([
   expect(errors[0]?.path).toBe(where);
 });
 
+it.each([
+  ['lease', { labeller: 'kim', number: 2 }, ['labeller labeler', 'number null']],
+  ['annotations', { annotations: [{ taskId: 't', fence: 1, skip: true, coment: '?' }] }, ['annotations[0].coment comment']],
+  ['reviews', { reviews: [{ taskId: 't', fence: 1, verdict: 'accept', coment: '?' }] }, ['reviews[0].coment comment']],
+  ['decision', { decision: 'accept', reasons: 'so' }, ['reasons reason']],
+])('a field that %s does not have is a fault, with the nearest it has', async (call, body, faults) => {
+  const path = await open({});
+  const { errors } = await problemOf(await api.post(`${path}/${call}`, body, admin));
+  expect(errors.map((one) => `${one.path} ${/mean "(.*)"/.exec(one.message)?.[1] ?? null}`)).toEqual(faults);
+});
+
 it('keeps what labelers can do, and asks for it', async () => {
   const path = await open({ requires: { skills: ['x-ray'], languages: [] } });
   const kim = await tokenOf('kim-2', 'labeler');
@@ -110,6 +121,9 @@ it('keeps what labelers can do, and asks for it', async () => {
     });
   expect(await codeOf(await put({ skills: ['x-ray'] }, kim as typeof admin))).toBe('403 forbidden');
   expect(await codeOf(await put({ skills: 'x-ray' }))).toBe('422 invalid-request');
+  expect((await problemOf(await put({ skill: ['x-ray'] }))).errors).toEqual([
+    { path: 'skill', message: 'found an unknown field; allowed: skills, languages; did you mean "skills"?' },
+  ]);
   expect(await jsonOf(await put({ skills: ['x-ray', 'x-ray', 'ct'] }))).toEqual({
     ...{ name: 'kim-2', skills: ['ct', 'x-ray'], languages: [] },
   });
