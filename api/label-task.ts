@@ -118,7 +118,7 @@ const reviewsSchema = z
   .openapi('LabelReviews');
 const reviewedSchema = z.looseObject({
   reviewed: z.int(),
-  refused: z.array(z.object({ taskId: z.string(), reason: z.enum(reviewRefusals) })),
+  refused: z.array(z.object({ taskId: z.string(), reason: z.enum(reviewRefusals), detail: z.string().optional() })),
 });
 const labelerSchema = z
   .looseObject({

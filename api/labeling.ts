@@ -77,7 +77,7 @@ const annotatedSchema = z
   .looseObject({
     accepted: z.int(),
     surplus: z.int(),
-    refused: z.array(z.object({ taskId: z.string(), reason: z.enum(refusals) })),
+    refused: z.array(z.object({ taskId: z.string(), reason: z.enum(refusals), detail: z.string().optional() })),
   })
   .openapi('Annotated');
 const decisionSchema = z

@@ -2,7 +2,8 @@
 // and what the answers of a task come to once enough are there.
 import { sql } from 'drizzle-orm';
 import { isRight } from '../domain/consensus.js';
-import { labelText } from '../domain/label-kind.js';
+import { labelFault } from '../domain/label-fault.js';
+import { type LabelSpace, labelText } from '../domain/label-kind.js';
 import type { AnnotationOutcome, Answer, Refusal, TaskStatus } from '../domain/labeling.js';
 import { anyOf, atomically, json, preparedRow, preparedRows, type Tx } from './client.js';
 import { newId } from './id.js';
@@ -29,7 +30,8 @@ export interface AnnotateResult {
   accepted: number;
   /** Answers kept beside those that count. */
   surplus: number;
-  refused: { taskId: string; reason: Refusal }[];
+  /** `detail`: what is wrong with the label. */
+  refused: { taskId: string; reason: Refusal; detail?: string }[];
 }
 
 /**
@@ -50,7 +52,9 @@ export async function annotate(tx: Tx, request: AnnotateRequest): Promise<Annota
       const label = labelOf(answer, batch, task);
       const judged = judge({ answer, label, task, batch });
       if (judged.kind === 'refused') {
-        result.refused.push({ taskId: answer.taskId, reason: judged.reason });
+        const { reason } = judged;
+        const detail = reason === 'unknown-label' ? { detail: labelFault(answer.label, spaceOf(batch, task)) } : {};
+        result.refused.push({ taskId: answer.taskId, reason, ...detail });
         continue;
       }
       result[judged.kind === 'surplus' ? 'surplus' : 'accepted'] += 1;
@@ -103,9 +107,12 @@ interface TakenAnswer {
 type Judgement = { kind: AnnotationOutcome; fresh: boolean } | { kind: 'refused'; reason: Refusal };
 
 /** The answer's text; null: a skip, or no label of this batch. */
-function labelOf(answer: Answer, { kind, classes }: LockedBatch, task: LockedTask | undefined): string | null {
-  if (answer.skip === true) return null;
-  return labelText(answer.label, { kind, classes, textLength: task?.textLength ?? null });
+function labelOf(answer: Answer, batch: LockedBatch, task: LockedTask | undefined): string | null {
+  return answer.skip === true ? null : labelText(answer.label, spaceOf(batch, task));
+}
+
+function spaceOf({ kind, classes }: LockedBatch, task: LockedTask | undefined): LabelSpace {
+  return { kind, classes, textLength: task?.textLength ?? null };
 }
 
 interface Judged {

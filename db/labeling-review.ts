@@ -1,6 +1,7 @@
 // Reviewers' verdicts on labels (architecture, rule 6): accepted, mended, or sent back to the same or another person.
 // Raw answers and all verdicts stay.
 import { sql } from 'drizzle-orm';
+import { labelFault } from '../domain/label-fault.js';
 import { labelText } from '../domain/label-kind.js';
 import type { Review, ReviewRefusal, ReviewVerdict, TaskStatus } from '../domain/labeling.js';
 import { Failure } from '../domain/failures.js';
@@ -17,7 +18,14 @@ export interface ReviewRequest {
 
 export interface ReviewResult {
   reviewed: number;
-  refused: { taskId: string; reason: ReviewRefusal }[];
+  /** `detail`: what is wrong with the label. */
+  refused: Refused[];
+}
+
+interface Refused {
+  taskId: string;
+  reason: ReviewRefusal;
+  detail?: string;
 }
 
 /**
@@ -32,9 +40,9 @@ export async function reviewTasks(tx: Tx, request: ReviewRequest): Promise<Revie
     }
     const result: ReviewResult = { reviewed: 0, refused: [] };
     for (const review of request.reviews) {
-      const reason = await reviewTask(inner, { batch, reviewer: request.reviewer, review });
-      if (reason === null) result.reviewed += 1;
-      else result.refused.push({ taskId: review.taskId, reason });
+      const refused = await reviewTask(inner, { batch, reviewer: request.reviewer, review });
+      if (refused === null) result.reviewed += 1;
+      else result.refused.push({ taskId: review.taskId, ...refused });
     }
     if (result.reviewed > 0) await afterReviews(inner, request.project, batch);
     return result;
@@ -49,6 +57,8 @@ interface ReviewedTask {
   reviewer: string | null;
   annotators: string[];
   textLength: number | null;
+  /** The last verdict of this reviewer on what they were shown; null: none. */
+  said: { verdict: ReviewVerdict; label: string | null } | null;
 }
 
 interface OneReview {
@@ -57,20 +67,25 @@ interface OneReview {
   review: Review;
 }
 
-async function reviewTask(tx: Tx, one: OneReview): Promise<ReviewRefusal | null> {
+async function reviewTask(tx: Tx, one: OneReview): Promise<Omit<Refused, 'taskId'> | null> {
   const { batch, reviewer, review } = one;
   const task = await row<ReviewedTask>(
     tx,
     sql`select t.status, t.fence, t.review, t.reviewer, ${textLength} as "textLength",
         (select coalesce(jsonb_agg(distinct a.annotator), '[]') from annotation a
-          where a.task = t.id and a.fence > t.floor and a.outcome = 'accepted') as annotators
+          where a.task = t.id and a.fence > t.floor and a.outcome = 'accepted') as annotators,
+        (select jsonb_build_object('verdict', r.verdict, 'label', r.label) from label_review r
+          where r.task = t.id and r.reviewer = ${reviewer} and r.fence = ${review.fence}
+          order by r.created_at desc, r.id desc limit 1) as said
       from label_task t where t.id = ${review.taskId} and t.batch = ${batch.id} and t.gold is null for update of t`,
   );
-  if (task === null) return 'unknown-task';
+  if (task === null) return { reason: 'unknown-task' };
   const space = { kind: batch.kind, classes: batch.classes, textLength: task.textLength };
   const label = review.verdict === 'fix' ? labelText(review.label, space) : null;
-  const refusal = refusalOf(one, task, label);
-  if (refusal !== null) return refusal;
+  const reason = refusalOf(one, task, label);
+  if (reason === 'stale-fence' && isRepeated(one, task, label)) return null;
+  if (reason === 'unknown-label') return { reason, detail: labelFault(review.label, space) };
+  if (reason !== null) return { reason };
   await rows(
     tx,
     sql`insert into label_review (id, task, reviewer, fence, verdict, label, comment)
@@ -79,6 +94,13 @@ async function reviewTask(tx: Tx, one: OneReview): Promise<ReviewRefusal | null>
   );
   await applyVerdict(tx, one, label);
   return null;
+}
+
+/** The same verdict again, whose answer was lost: nobody said anything since. */
+function isRepeated({ reviewer, review }: OneReview, task: ReviewedTask, label: string | null): boolean {
+  const { verdict } = review;
+  if (task.reviewer !== reviewer || task.review !== verdict || task.fence !== review.fence + 1) return false;
+  return task.said?.verdict === verdict && task.said.label === label;
 }
 
 function refusalOf(
@@ -102,10 +124,9 @@ async function applyVerdict(tx: Tx, { batch, reviewer, review }: OneReview, labe
     await reopenTasks(tx, batch, { tasks: [taskId], to: review.to ?? null });
     return;
   }
-  // the fence rises with the label: two reviewers do not mend over each other unseen
-  const mended =
-    verdict === 'fix' ? sql`, label = ${label}, confidence = null, status = 'labelled', fence = fence + 1` : sql``;
-  const by = verdict === 'dispute' ? sql`` : sql`, reviewer = ${reviewer}`;
+  const mended = verdict === 'fix' ? sql`, label = ${label}, confidence = null, status = 'labelled'` : sql``;
+  // the fence rises with each judgement: two reviewers do not judge over each other unseen. Leases have fences of their own
+  const by = verdict === 'dispute' ? sql`` : sql`, reviewer = ${reviewer}, fence = fence + 1`;
   await rows(tx, sql`update label_task set review = ${verdict}${by}${mended} where id = ${taskId}`);
 }
 

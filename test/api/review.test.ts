@@ -71,7 +71,16 @@ it('labels, reviews, objects, and accepts only what was looked at', async () => 
   const fix = { ...one, verdict: 'fix', label: 'no' };
   expect(await codeOf(await judge(kim, fix))).toBe('403 forbidden');
   expect(await jsonOf(await judge(lee, fix, { ...two, verdict: 'accept' }))).toEqual({ reviewed: 2, refused: [] });
+  // the same verdict again is taken once; another reviewer's, of what was shown before it, is not
+  expect(await jsonOf(await judge(lee, fix))).toEqual({ reviewed: 1, refused: [] });
+  const late = await jsonOf(await judge(mo, { ...two, verdict: 'fix', label: 'yes' }, { ...one, verdict: 'accept' }));
+  const stale = [two, one].map(({ taskId }) => ({ taskId, reason: 'stale-fence' }));
+  expect(late).toEqual({ reviewed: 0, refused: stale });
   const mended = { taskId: one.taskId, fence: one.fence + 1 };
+  expect(await jsonOf(await judge(mo, { ...mended, verdict: 'fix', label: 'maybe' }))).toEqual({
+    reviewed: 0,
+    refused: [{ taskId: one.taskId, reason: 'unknown-label', detail: 'found "maybe"; allowed: no, yes' }],
+  });
   expect(await jsonOf(await judge(kim, { ...mended, verdict: 'dispute', comment: 'no' }))).toMatchObject({
     reviewed: 1,
   });
@@ -99,7 +108,11 @@ it.each([
 
 it.each([
   ['lease', { labeller: 'kim', number: 2 }, ['labeller labeler', 'number null']],
-  ['annotations', { annotations: [{ taskId: 't', fence: 1, skip: true, coment: '?' }] }, ['annotations[0].coment comment']],
+  [
+    'annotations',
+    { annotations: [{ taskId: 't', fence: 1, skip: true, coment: '?' }] },
+    ['annotations[0].coment comment'],
+  ],
   ['reviews', { reviews: [{ taskId: 't', fence: 1, verdict: 'accept', coment: '?' }] }, ['reviews[0].coment comment']],
   ['decision', { decision: 'accept', reasons: 'so' }, ['reasons reason']],
 ])('a field that %s does not have is a fault, with the nearest it has', async (call, body, faults) => {

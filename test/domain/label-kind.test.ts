@@ -1,3 +1,4 @@
+import { labelFault } from '../../domain/label-fault.js';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { labelKinds, labelText, type LabelSpace } from '../../domain/label-kind.js';
@@ -65,4 +66,23 @@ describe('labelText', () => {
       }),
     );
   });
+});
+
+it.each([
+  ['single', 'maybe', 'found "maybe"; allowed: no, yes'],
+  ['multiple', ['no', 'maybe'], '[1]: found "maybe"; allowed: no, yes'],
+  [
+    'span',
+    [
+      { start: 0, end: 9, label: 'no' },
+      { start: 0, end: 900, label: 'no' },
+    ],
+    '[1].end 900 is past the text’s 12',
+  ],
+  ['span', [{ start: 5, end: 5, label: 'no' }], '[0].end 5 is not after start 5'],
+  ['span', [{ start: 0, end: 5, label: 'on' }], '[0].label: found "on"; allowed: no, yes'],
+  ['box', [{ x: 0.5, y: 0, width: 0.6, height: 1, label: 'no' }], '[0] reaches beyond the image'],
+  ['box', [{ x: 0, y: 0, width: 12, height: 1, label: 'no' }], '[0].width 12 is no share of the image, 0 to 1'],
+] as const)('says what is wrong with a %s: %j', (kind, value, words) => {
+  expect(labelFault(value, { kind, classes: ['no', 'yes'], textLength: 12 })).toBe(words);
 });
