@@ -2,6 +2,7 @@
 // is right with the pseudo-labels of one round, and without. 300 rows judge whether the round is kept. Means over ten seeds
 // with `linear` and with `mlp`.
 import { judgePseudoLabels, planPseudoLabels } from '../domain/pseudo-label.js';
+import { scoredRows } from '../domain/scored-rows.js';
 import { digitsSplit, type Part } from '../examples/digits/split.js';
 import { createRandom, drawWithout } from '../stats/prng.js';
 import { type Digits, type DigitsModel, learnDigits, rightRows, shareOf } from './digits.support.js';
@@ -44,7 +45,7 @@ async function round(data: Digits, trainer: (typeof compared)[number], seed: num
   const plan = planPseudoLabels({
     rules,
     classes: Array.from({ length: classes }, (_, digit) => String(digit)),
-    pool: ofPool.map((probabilities, at) => ({ key: String(pool[at]), probabilities })),
+    pool: scoredRows(ofPool.map((probabilities, at) => ({ key: String(pool[at]), probabilities }))),
     sample: (await scored(first, data, sample)).map((probabilities, at) => {
       return { probabilities, label: train.y[sample[at]!]! };
     }),

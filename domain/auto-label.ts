@@ -4,6 +4,7 @@ import { auditBounds } from '../stats/audit.js';
 import { autoLabelThreshold, leastSample, type ThresholdTest } from '../stats/auto-label.js';
 import { createRandom, drawWithout } from '../stats/prng.js';
 import { argMax } from '../stats/rank.js';
+import { rowsByKey, type ScoredRows } from './scored-rows.js';
 
 export type { ThresholdTest };
 
@@ -21,12 +22,6 @@ export interface AutoRules {
   confidence: number;
   /** Share of the automatic labels that people check. */
   auditShare: number;
-}
-
-/** An unlabelled item as the model sees it. */
-export interface AutoCandidate {
-  key: string;
-  probabilities: readonly number[];
 }
 
 /**
@@ -73,7 +68,7 @@ interface Guess {
   confidence: number;
 }
 
-function guessOf(probabilities: readonly number[]): Guess {
+function guessOf(probabilities: ArrayLike<number>): Guess {
   const label = argMax(probabilities);
   return { label, confidence: probabilities[label] ?? NaN };
 }
@@ -82,7 +77,8 @@ export interface AutoRequest {
   rules: AutoRules;
   /** Number of this automatic batch within the campaign, from 1: every one before it that was tested counts. */
   batch: number;
-  pool: readonly AutoCandidate[];
+  /** The unlabelled items as the model sees them. */
+  pool: ScoredRows;
   sample: readonly CheckedItem[];
   seed: number;
 }
@@ -90,17 +86,26 @@ export interface AutoRequest {
 /** What the model labels alone. The same items in any order give the same plan. Throws RangeError for rules outside 0 and 1. */
 export function planAutoLabels({ rules, batch, pool, sample, seed }: AutoRequest): AutoPlan {
   const delta = deltaOf(rules, batch);
-  const guesses = pool.map(({ key, probabilities }) => ({ key, ...guessOf(probabilities) }));
-  guesses.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+  const order = rowsByKey(pool.keys);
+  const [classes, confidences] = [new Uint32Array(order.length), new Float64Array(order.length)];
+  order.forEach((row, place) => {
+    const guess = guessOf(pool.probabilities(row) ?? []);
+    classes[place] = guess.label;
+    confidences[place] = guess.confidence;
+  });
   const checked = sample.map(({ probabilities, label }) => ({ ...guessOf(probabilities), truth: label }));
   const { threshold, coverage, tests } = autoLabelThreshold({
-    pool: guesses.map(({ confidence }) => confidence),
+    pool: confidences,
     confidences: checked.map(({ confidence }) => confidence),
     wrong: checked.map(({ label, truth }) => (label === truth ? 0 : 1)),
     rate: rules.maxError,
     delta,
   });
-  const labels = threshold === null ? [] : guesses.filter(({ confidence }) => confidence >= threshold);
+  const labels: AutoLabel[] = [];
+  confidences.forEach((confidence, place) => {
+    if (threshold === null || !(confidence >= threshold)) return;
+    labels.push({ key: pool.keys[order[place]!]!, label: classes[place]!, confidence });
+  });
   const wanted = Math.min(labels.length, Math.ceil(labels.length * rules.auditShare));
   const audit = drawWithout(createRandom(seed), labels.length, wanted).map((index) => labels[index]!.key);
   const least = leastSample(0, rules.maxError, delta);

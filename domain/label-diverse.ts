@@ -14,7 +14,7 @@ export interface DiverseItem {
   key: string;
   /** What the last layer sees of the row; as wide for every item. */
   vector: Float32Array;
-  probabilities: number[] | null;
+  probabilities: ArrayLike<number> | null;
 }
 
 /** Numbers held at once, and multiplications of one choice: a second or two. */

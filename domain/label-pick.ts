@@ -3,6 +3,7 @@ import { createRandom, drawWithout } from '../stats/prng.js';
 import { entropy, leastConfidence, margin } from '../stats/uncertainty.js';
 import { type DiverseItem, type DiverseStrategy, isDiverse, pickDiverse } from './label-diverse.js';
 import type { Strategy } from './labeling.js';
+import { rowsByKey, type ScoredRows, scoredRows } from './scored-rows.js';
 
 /** An unlabelled item of the training part; `probabilities` null where no model has scored it. */
 export interface PickCandidate {
@@ -10,6 +11,11 @@ export interface PickCandidate {
   probabilities: number[] | null;
   /** For `kCenter` and `badge`: what the model's last layer sees; absent where the row is not in the pool compared. */
   vector?: Float32Array;
+}
+
+/** Candidates side by side. */
+export interface PickPool extends ScoredRows {
+  vector(row: number): Float32Array | undefined;
 }
 
 export interface PickOptions {
@@ -31,7 +37,7 @@ export interface PickedTask {
   probability: number | null;
 }
 
-function scoreOf(strategy: Strategy, { probabilities }: PickCandidate): number | null {
+function scoreOf(strategy: Strategy, probabilities: ArrayLike<number> | null): number | null {
   if (probabilities === null || probabilities.length === 0) return null;
   if (strategy === 'random' || isDiverse(strategy)) return null;
   const measure = { leastConfidence, margin, entropy }[strategy];
@@ -40,71 +46,116 @@ function scoreOf(strategy: Strategy, { probabilities }: PickCandidate): number |
 }
 
 /** The larger, the sooner it is asked; items without a score come first, since nothing is known about them. */
-function urgency(strategy: Strategy, score: number | null): number {
-  if (score === null) return Infinity;
+function urgency(strategy: Strategy, score: number): number {
+  if (Number.isNaN(score)) return Infinity;
   return strategy === 'margin' ? -score : score;
 }
 
-function byKey(a: { key: string }, b: { key: string }): number {
-  return a.key < b.key ? -1 : a.key > b.key ? 1 : 0;
+/** Candidates in key order, by their place in it. */
+interface Sorted {
+  keys: readonly string[];
+  /** NaN where there is none. */
+  scores: Float64Array;
+  probabilities(place: number): ArrayLike<number> | null;
+  vector(place: number): Float32Array | undefined;
 }
 
-type Scored = PickCandidate & { score: number | null };
-type Chosen = Pick<PickedTask, 'key' | 'score'>;
+function sortedPool(pool: PickPool, strategy: Strategy): Sorted {
+  const order = rowsByKey(pool.keys);
+  const scores = new Float64Array(order.length).fill(NaN);
+  const probabilities = (place: number) => pool.probabilities(order[place]!);
+  if (strategy !== 'random' && !isDiverse(strategy)) {
+    for (let place = 0; place < scores.length; place += 1) {
+      scores[place] = scoreOf(strategy, probabilities(place)) ?? NaN;
+    }
+  }
+  const keys = Array.from(order, (row) => pool.keys[row]!);
+  return { keys, scores, probabilities, vector: (place) => pool.vector(order[place]!) };
+}
 
-/** Only those that can be among the first are sorted by key as well: a pool may have a million items. */
-function mostUrgent(strategy: Strategy, rest: readonly Scored[], count: number): Chosen[] {
+interface Chosen {
+  place: number;
+  score: number | null;
+}
+
+/** The most urgent of the places; of equal ones the first. All but these are never sorted one by one. */
+function mostUrgent(strategy: Strategy, scores: Float64Array, rest: Float64Array, count: number): Chosen[] {
   if (count === 0) return [];
-  const urgencies = Float64Array.from(rest, ({ score }) => urgency(strategy, score));
+  const urgencies = new Float64Array(rest.length);
+  rest.forEach((place, index) => (urgencies[index] = urgency(strategy, scores[place]!)));
   const least = count < rest.length ? urgencies.slice().sort()[rest.length - count]! : -Infinity;
-  const within = rest.map((_, index) => index).filter((index) => urgencies[index]! >= least);
-  within.sort((a, b) => {
-    const [urgentA, urgentB] = [urgencies[a]!, urgencies[b]!];
-    return urgentA === urgentB ? byKey(rest[a]!, rest[b]!) : urgentB - urgentA;
+  const above: number[] = [];
+  const level: number[] = [];
+  urgencies.forEach((urgent, index) => {
+    if (urgent > least) above.push(index);
+    else if (urgent === least && level.length < count) level.push(index);
   });
-  return within.slice(0, count).map((index) => rest[index]!);
+  above.sort((a, b) => (urgencies[a] === urgencies[b] ? a - b : urgencies[b]! - urgencies[a]!));
+  return [...above, ...level].slice(0, count).map((index) => {
+    const place = rest[index]!;
+    const score = scores[place]!;
+    return { place, score: Number.isNaN(score) ? null : score };
+  });
 }
 
 /** Those with a vector; where they are too few, the others in key order. */
 function mostDiverse(
   strategy: DiverseStrategy,
-  rest: Scored[],
-  options: { count: number; seed: number; covered: Float32Array[] },
-) {
-  const items = rest.filter((one): one is Scored & DiverseItem => one.vector !== undefined);
-  const picks = pickDiverse(items, { strategy, ...options });
-  const chosen: Chosen[] = picks.map(({ index, score }) => ({ key: items[index]!.key, score }));
-  const others = rest.filter(({ vector }) => vector === undefined);
+  { keys, probabilities, vector }: Sorted,
+  { rest, ...options }: { rest: Float64Array; count: number; seed: number; covered: Float32Array[] },
+): Chosen[] {
+  const compared: { place: number; item: DiverseItem }[] = [];
+  const others: Chosen[] = [];
+  for (const place of rest) {
+    const own = vector(place);
+    if (own) {
+      const item = { key: keys[place]!, vector: own, probabilities: probabilities(place) };
+      compared.push({ place, item });
+    } else if (others.length < options.count) others.push({ place, score: null });
+  }
+  const picks = pickDiverse(
+    compared.map(({ item }) => item),
+    { strategy, ...options },
+  );
+  const chosen = picks.map(({ index, score }): Chosen => ({ place: compared[index]!.place, score }));
   return [...chosen, ...others.slice(0, options.count - chosen.length)];
+}
+
+/** `pickFrom` of few candidates. */
+export function pickTasks(candidates: readonly PickCandidate[], options: PickOptions): PickedTask[] {
+  return pickFrom({ ...scoredRows(candidates), vector: (row) => candidates[row]?.vector }, options);
 }
 
 /**
  * At most `batchSize` tasks: round(batchSize · explore) drawn uniformly from all candidates, the rest by the strategy,
  * ties by key. With strategy `random`, or where nothing has a score or a vector, all are drawn uniformly. The answer
- * depends on keys, probabilities, vectors and options only, never on the order of `candidates` (keys must differ).
+ * depends on keys, probabilities, vectors and options only, never on the order of the pool (keys must differ).
  */
-export function pickTasks(candidates: readonly PickCandidate[], options: PickOptions): PickedTask[] {
+export function pickFrom(pool: PickPool, options: PickOptions): PickedTask[] {
   const { strategy, seed, covered = [] } = options;
-  const sorted: Scored[] = candidates.map((one) => ({ ...one, score: scoreOf(strategy, one) })).sort(byKey);
-  const size = Math.min(sorted.length, Math.max(0, Math.floor(options.batchSize)));
-  const uniform = sorted.every(({ score, vector }) => (isDiverse(strategy) ? vector === undefined : score === null));
+  const sorted = sortedPool(pool, strategy);
+  const { keys, scores, vector } = sorted;
+  const size = Math.min(keys.length, Math.max(0, Math.floor(options.batchSize)));
+  const uniform = isDiverse(strategy)
+    ? keys.every((_, place) => vector(place) === undefined)
+    : scores.every(Number.isNaN);
   const explored = Math.min(size, Math.round(size * Math.min(1, Math.max(0, options.explore))));
-  const drawn = drawWithout(createRandom(seed), sorted.length, uniform ? size : explored);
-  const probability = sorted.length === 0 ? null : drawn.length / sorted.length;
-  const picks: PickedTask[] = [];
-  drawn.forEach((index, place) => {
-    const item = sorted[index];
-    const reason = place < explored ? 'explore' : 'strategy';
-    if (item) picks.push({ key: item.key, score: item.score, reason, probability });
+  const drawn = drawWithout(createRandom(seed), keys.length, uniform ? size : explored);
+  const probability = keys.length === 0 ? null : drawn.length / keys.length;
+  const picks = drawn.map((place, index): PickedTask => {
+    const score = scores[place]!;
+    const reason = index < explored ? 'explore' : 'strategy';
+    return { key: keys[place]!, score: Number.isNaN(score) ? null : score, reason, probability };
   });
   if (uniform) return picks;
   const taken = new Set(drawn);
-  const rest = sorted.filter((_, index) => !taken.has(index));
+  const rest = scores.map((_, place) => place).filter((place) => !taken.has(place));
   const count = size - picks.length;
-  const asked = drawn.map((index) => sorted[index]?.vector).filter((vector) => vector !== undefined);
+  const asked = drawn.map(vector).filter((one) => one !== undefined);
   const chosen = isDiverse(strategy)
-    ? mostDiverse(strategy, rest, { count, seed, covered: [...covered, ...asked] })
-    : mostUrgent(strategy, rest, count);
-  for (const { key, score } of chosen) picks.push({ key, score, reason: 'strategy', probability: null });
+    ? mostDiverse(strategy, sorted, { rest, count, seed, covered: [...covered, ...asked] })
+    : mostUrgent(strategy, scores, rest, count);
+  for (const { place, score } of chosen)
+    picks.push({ key: keys[place]!, score, reason: 'strategy', probability: null });
   return picks;
 }

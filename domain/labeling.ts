@@ -2,7 +2,14 @@
 import { decisionIdOf, isDecisionId, nameFault, reasonFault } from './decision.js';
 import type { FailureName } from './failures.js';
 
-export { pickTasks, type PickCandidate, type PickedTask, type PickOptions } from './label-pick.js';
+export {
+  pickFrom,
+  pickTasks,
+  type PickCandidate,
+  type PickPool,
+  type PickedTask,
+  type PickOptions,
+} from './label-pick.js';
 
 export const batchStatuses = ['open', 'review', 'accepted', 'partial', 'cancelled'] as const;
 export type BatchStatus = (typeof batchStatuses)[number];

@@ -4,7 +4,8 @@ import { autoLabelThreshold, leastSample, type ThresholdTest } from '../stats/au
 import { mcNemar } from '../stats/paired.js';
 import { argMax } from '../stats/rank.js';
 import { pseudoLabels } from '../stats/self-training.js';
-import type { AutoCandidate, CheckedItem } from './auto-label.js';
+import type { CheckedItem } from './auto-label.js';
+import { rowsByKey, type ScoredRows } from './scored-rows.js';
 
 export interface PseudoRules {
   /** r: the error rate of the pseudo-labels that may not be exceeded. */
@@ -38,7 +39,7 @@ export interface PseudoRequest {
   rules: PseudoRules;
   /** In the order of the probabilities. */
   classes: readonly string[];
-  pool: readonly AutoCandidate[];
+  pool: ScoredRows;
   /** Uniformly drawn, labelled by people, unseen by the model. */
   sample: readonly CheckedItem[];
 }
@@ -56,23 +57,24 @@ function reasonOf({ maxError, confidence }: PseudoRules, checked: number, test: 
 /** Rows of the pool that may learn from the model's label. The same items in any order give the same plan. */
 export function planPseudoLabels({ rules, classes, pool, sample }: PseudoRequest): PseudoPlan {
   const { maxError, confidence, perClass } = rules;
-  const ordered = pool.filter(({ probabilities }) => probabilities.length === classes.length);
-  ordered.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
-  const sureOf = (probabilities: readonly number[]) => probabilities[argMax(probabilities)] ?? NaN;
+  const width = classes.length;
+  const ordered = rowsByKey(pool.keys).filter((row) => pool.probabilities(row)?.length === width);
+  const probabilities = new Float64Array(ordered.length * width);
+  ordered.forEach((row, place) => probabilities.set(pool.probabilities(row)!, place * width));
+  const sureOf = (own: ArrayLike<number>) => own[argMax(own)] ?? NaN;
   const { threshold, tests } = autoLabelThreshold({
-    pool: ordered.map(({ probabilities }) => sureOf(probabilities)),
-    confidences: sample.map(({ probabilities }) => sureOf(probabilities)),
-    wrong: sample.map(({ probabilities, label }) => (argMax(probabilities) === label ? 0 : 1)),
+    pool: Float64Array.from(ordered, (row) => sureOf(pool.probabilities(row)!)),
+    confidences: sample.map((item) => sureOf(item.probabilities)),
+    wrong: sample.map((item) => (argMax(item.probabilities) === item.label ? 0 : 1)),
     ...{ rate: maxError, delta: 1 - confidence },
   });
   const test = tests.filter(({ passed }) => passed).at(-1) ?? null;
   const why = reasonOf(rules, sample.length, test);
   if (threshold === null) return { threshold, labels: [], checked: sample.length, test, why };
-  const probabilities = ordered.flatMap((item) => item.probabilities);
-  const picked = pseudoLabels(probabilities, { classes: classes.length, threshold, perClass });
+  const picked = pseudoLabels(probabilities, { classes: width, threshold, perClass });
   picked.sort((a, b) => a.row - b.row);
   const labels = picked.map(({ row, label, confidence: sure }) => {
-    return { key: ordered[row]!.key, label: classes[label]!, confidence: sure };
+    return { key: pool.keys[ordered[row]!]!, label: classes[label]!, confidence: sure };
   });
   return { threshold, labels, checked: sample.length, test, why };
 }

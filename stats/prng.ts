@@ -56,7 +56,8 @@ export function createRandom(seed: number): Random {
 
 /** `count` of the numbers 0 to n - 1, each subset of that size equally likely, in the order drawn (Fisher & Yates). */
 export function drawWithout(random: Random, n: number, count: number): number[] {
-  const order = Array.from({ length: n }, (_, index) => index);
+  const order = new Uint32Array(n);
+  for (let i = 0; i < n; i += 1) order[i] = i;
   const size = Math.min(n, Math.max(0, count));
   for (let i = 0; i < size; i += 1) {
     const j = i + random.below(n - i);
@@ -64,5 +65,5 @@ export function drawWithout(random: Random, n: number, count: number): number[] 
     order[j] = order[i] ?? 0;
     order[i] = picked;
   }
-  return order.slice(0, size);
+  return Array.from(order.subarray(0, size));
 }

@@ -4,10 +4,10 @@ import { type AutoRound, dueAudits, openAuto } from '../../db/auto.js';
 import type { Tx } from '../../db/client.js';
 import type { NewTask } from '../../db/labeling.js';
 import { auditQuota, type AutoPlan, autoPlanWithout, coveredItems, planAutoLabels } from '../../domain/auto-label.js';
-import type { PickCandidate } from '../../domain/label-pick.js';
+import type { PickPool } from '../../domain/label-pick.js';
 import type { StepInput } from '../../domain/run.js';
 import { certify, type Certified, type CertifyDeps } from './certify.js';
-import type { PoolAsked, ScoredPool } from './pool.js';
+import { type PoolAsked, type ScoredPool, without } from './pool.js';
 
 type Audit = Pick<NewTask, 'key' | 'suggestion'> & { key: string; autoBatch: string | null };
 
@@ -16,7 +16,7 @@ export interface RoundPlan {
   scored: ScoredPool | null;
   plan: AutoPlan;
   /** What is left to ask people about. */
-  left(candidates: PickCandidate[]): PickCandidate[];
+  left(rows: PickPool): PickPool;
   /** To be mixed into the batch. */
   audits: Audit[];
   /** Part of opening the batch, with those of the audits that it asks. */
@@ -33,9 +33,11 @@ export async function planRound(
   const plan = planOf(auto, certified, asked.seed);
   const quota = auditQuota(asked.batchSize);
   const earlier = await dueAudits(deps.db, auto.campaign, quota);
-  const labels = new Map(plan.labels.map((one) => [one.key, one]));
   const classes = certified?.classes ?? [];
-  const own = plan.audit.slice(0, quota - earlier.length).map((key): Audit => {
+  const checked = plan.audit.slice(0, quota - earlier.length);
+  const wanted = new Set(checked);
+  const labels = new Map(plan.labels.flatMap((one) => (wanted.has(one.key) ? [[one.key, one] as const] : [])));
+  const own = checked.map((key): Audit => {
     const { label, confidence } = labels.get(key)!;
     return { key, autoBatch: null, suggestion: { label: classes[label] ?? '', confidence } };
   });
@@ -43,12 +45,12 @@ export async function planRound(
   return {
     scored: certified?.scored ?? null,
     plan,
-    left: (candidates) => candidates.filter(({ key }) => !labels.has(key)),
+    left: (rows) => without(rows, new Set(plan.labels.map(({ key }) => key))),
     audits: [...audits, ...own],
     open: (tx, batch, taken) =>
       openAuto(tx, {
         ...{ auto, batch, dataset, plan, classes },
-        pool: certified?.pool.length ?? 0,
+        pool: certified?.scored.rows.keys.length ?? 0,
         sample: certified?.sample.length ?? 0,
         covered: coveredItems(certified?.sample ?? [], plan).map(({ key }) => key),
         asked: {
@@ -64,5 +66,5 @@ function planOf({ rules, number }: AutoRound, certified: Certified | null, seed:
     const why = 'there are too few labels beside the checked ones to make a model that these can judge';
     return autoPlanWithout(rules, number, why);
   }
-  return planAutoLabels({ rules, batch: number, pool: certified.pool, sample: certified.sample, seed });
+  return planAutoLabels({ rules, batch: number, pool: certified.scored.rows, sample: certified.sample, seed });
 }

@@ -8,7 +8,7 @@ import { inScratchFolder } from '../../adapters/scratch.js';
 import { checkedKeys, keysOfModels } from '../../db/labeling.js';
 import { runSpecification } from '../../db/run.js';
 import { type Digest, mediaTypes } from '../../domain/artifact.js';
-import type { AutoCandidate, CheckedItem } from '../../domain/auto-label.js';
+import type { CheckedItem } from '../../domain/auto-label.js';
 import type { Json } from '../../domain/json.js';
 import { pickInputs } from '../../domain/model.js';
 import type { StepInput } from '../../domain/run.js';
@@ -26,10 +26,8 @@ export interface Checked extends CheckedItem {
 }
 
 export interface Certified {
-  /** Every unlabelled row of the training part as the model sees it, for the picks too. */
+  /** Every unlabelled row of the training part as the model sees it, for picks and for labels without people. */
   scored: ScoredPool;
-  /** The same rows, as labels without people are decided on. */
-  pool: AutoCandidate[];
   /** What people said of the rows that the model did not learn from, in key order. */
   sample: Checked[];
   /** In the order of the probabilities. */
@@ -49,9 +47,8 @@ export async function certify(deps: CertifyDeps, input: StepInput, asked: PoolAs
   if (!model) return null;
   const by = `a model that has not seen the ${checked.length} rows that people drew and labelled`;
   const scored = await scorePool(deps, input, { ...asked, model: { ...model, by } });
-  const pool = scored.candidates.map(({ key, probabilities }) => ({ key, probabilities: probabilities ?? [] }));
   const sample = await sampleOf(deps, input, model, new Set(checked));
-  return { scored, pool, sample, classes: scored.classes };
+  return { scored, sample, classes: scored.classes };
 }
 
 async function modelWithout(deps: CertifyDeps, input: StepInput, hidden: string[]): Promise<ChosenModel | null> {

@@ -1,6 +1,7 @@
 // The rows people may be asked about, as the champion sees them, or a model of the visible labels where there is none.
+import { setImmediate as breath } from 'node:timers/promises';
 import type { Duck } from '../../adapters/duckdb.js';
-import { readInputs } from '../../adapters/inputs.js';
+import { countInputs, type InputRows, streamInputs } from '../../adapters/inputs.js';
 import type { Scorer } from '../../adapters/scorer.js';
 import type { Artifacts } from '../../adapters/store/index.js';
 import type { Db } from '../../db/client.js';
@@ -8,20 +9,22 @@ import { champion as championOf } from '../../db/model.js';
 import { runSpecification } from '../../db/run.js';
 import type { Digest } from '../../domain/artifact.js';
 import { isDiverse } from '../../domain/label-diverse.js';
-import type { PickCandidate, PickedTask } from '../../domain/label-pick.js';
+import type { PickedTask, PickPool } from '../../domain/label-pick.js';
 import type { Strategy } from '../../domain/labeling.js';
 import {
   type FittedFeatures,
   type GoldenRows,
+  joinedFloats,
   type ModelInputs,
   type ModelOutputs,
   servedTolerance,
   type Signature,
-  sliceInputs,
   withoutInputs,
 } from '../../domain/model.js';
 import type { StepInput } from '../../domain/run.js';
 import { labelledVersion, type SplitResult } from '../../domain/steps.js';
+import { argMax } from '../../stats/rank.js';
+import { currentStep } from '../step.js';
 import { addVectors } from './vectors.js';
 
 export interface PoolDeps {
@@ -34,7 +37,7 @@ export interface PoolDeps {
 }
 
 export interface ScoredPool {
-  candidates: PickCandidate[];
+  rows: PickPool;
   /** In the order of the probabilities; empty where nothing was scored. */
   classes: string[];
   /** Who scored: `champion 3`, `a model of the visible labels`, or `nobody`; and how many rows were compared, if not all. */
@@ -50,8 +53,6 @@ export interface ChosenModel {
   score(inputs: ModelInputs): Promise<ModelOutputs>;
 }
 
-const chunkRows = 4_096;
-
 export interface PoolAsked {
   strategy: Strategy;
   batchSize: number;
@@ -60,39 +61,75 @@ export interface PoolAsked {
   model?: ChosenModel;
 }
 
-/** Every unlabelled row of the training part, with its probabilities, and vectors where the strategy compares rows. */
-export async function scorePool(deps: PoolDeps, input: StepInput, asked: PoolAsked): Promise<ScoredPool> {
-  const { document } = await runSpecification(deps.db, input.context.run);
-  const { task } = document.dataset;
-  const model = asked.model ?? (task === 'classification' ? await chooseModel(deps, input) : null);
+/** The unlabelled or labelled rows of the training part, as a model takes them. */
+export interface PoolRows {
+  /** Some thousand at a time, in key order. Other work of this process goes on between them. */
+  stream(labelled: boolean): AsyncGenerator<InputRows>;
+  count(labelled: boolean): Promise<number>;
+}
+
+async function poolRows(deps: PoolDeps, input: StepInput, signature: Signature): Promise<PoolRows> {
   const { split } = input.inputs['split'] as unknown as SplitResult;
   const part = {
     file: await deps.artifacts.localPath(labelledVersion(input).file),
     split: await deps.artifacts.localPath(split),
-    part: 'train' as const,
+    ...{ part: 'train' as const, signature, signal: currentStep().signal },
   };
+  return {
+    async *stream(labelled) {
+      for await (const rows of streamInputs(deps.duck, { ...part, labelled })) {
+        yield rows;
+        await breath();
+      }
+    },
+    count: (labelled) => countInputs(deps.duck, { ...part, labelled }),
+  };
+}
+
+/**
+ * Every unlabelled row of the training part, with its probabilities, and vectors where the strategy compares rows. What
+ * the model takes of a row is held no longer than it scores it.
+ */
+export async function scorePool(deps: PoolDeps, input: StepInput, asked: PoolAsked): Promise<ScoredPool> {
+  const { document } = await runSpecification(deps.db, input.context.run);
+  const { task } = document.dataset;
+  const model = asked.model ?? (task === 'classification' ? await chooseModel(deps, input) : null);
   const signature = model?.signature ?? withoutInputs({ task, classes: [], num: [], cat: [] });
-  const rows = await readInputs(deps.duck, { ...part, labelled: false, signature });
-  if (!model) {
-    const candidates = rows.keys.map((key) => ({ key, probabilities: null }));
-    return { candidates, classes: [], covered: [], by: 'nobody: a random draw' };
-  }
+  const from = await poolRows(deps, input, signature);
   const { classes } = signature;
-  const candidates: PickCandidate[] = [];
-  for (let start = 0; start < rows.keys.length; start += chunkRows) {
-    const end = Math.min(rows.keys.length, start + chunkRows);
-    const { probabilities } = await model.score(sliceInputs(rows.inputs, signature, start, end));
-    for (let row = start; row < end; row += 1) {
-      const at = (row - start) * classes.length;
-      const own = Array.from(probabilities?.subarray(at, at + classes.length) ?? []);
-      candidates.push({ key: rows.keys[row] ?? '', probabilities: own });
-    }
+  const keys: string[] = [];
+  const scores: Float32Array[] = [];
+  for await (const { keys: own, inputs } of from.stream(false)) {
+    for (const key of own) keys.push(key);
+    const scored = await model?.score(inputs);
+    if (scored) scores.push(scored.probabilities ?? new Float32Array(own.length * classes.length).fill(NaN));
   }
-  const pool = { candidates, classes, by: model.by, covered: [] };
+  const rows = rowsOf(keys, model && { probabilities: joinedFloats(scores), width: classes.length });
+  const pool = { rows, classes, covered: [], by: model?.by ?? 'nobody: a random draw' };
   const { strategy } = asked;
-  if (!isDiverse(strategy) || candidates.length === 0) return pool;
-  const labelled = await readInputs(deps.duck, { ...part, labelled: true, signature });
-  return addVectors(deps, pool, { ...asked, model, strategy, rows: rows.inputs, labelled: labelled.inputs });
+  if (!model || !isDiverse(strategy) || keys.length === 0) return pool;
+  return addVectors(deps, pool, { ...asked, model, strategy, from });
+}
+
+/** `scored`: row-major; null where nobody scored. */
+function rowsOf(keys: string[], scored: { probabilities: Float32Array; width: number } | null): PickPool {
+  const { probabilities, width } = scored ?? { probabilities: null, width: 0 };
+  return {
+    keys,
+    probabilities: (row) => probabilities?.subarray(row * width, (row + 1) * width) ?? null,
+    vector: () => undefined,
+  };
+}
+
+/** The pool but for these keys. */
+export function without(rows: PickPool, gone: ReadonlySet<string>): PickPool {
+  if (gone.size === 0) return rows;
+  const left = Uint32Array.from(rows.keys.keys()).filter((row) => !gone.has(rows.keys[row]!));
+  return {
+    keys: Array.from(left, (row) => rows.keys[row]!),
+    probabilities: (place) => rows.probabilities(left[place]!),
+    vector: (place) => rows.vector(left[place]!),
+  };
 }
 
 /** The champion, or a model of the visible labels; null where there are too few. */
@@ -118,10 +155,12 @@ export function suggestionsOf(
 ): Map<string, { label: string; confidence: number }> {
   const picked = new Set(picks.map(({ key }) => key));
   const suggestions = new Map<string, { label: string; confidence: number }>();
-  for (const { key, probabilities } of scored.candidates) {
-    if (!picked.has(key) || !probabilities || probabilities.length === 0) continue;
-    const best = probabilities.reduce((top, value, index) => (value > (probabilities[top] ?? 0) ? index : top), 0);
+  scored.rows.keys.forEach((key, row) => {
+    if (!picked.has(key)) return;
+    const probabilities = scored.rows.probabilities(row);
+    if (!probabilities || probabilities.length === 0) return;
+    const best = argMax(probabilities);
     suggestions.set(key, { label: scored.classes[best] ?? '', confidence: probabilities[best] ?? 0 });
-  }
+  });
   return suggestions;
 }

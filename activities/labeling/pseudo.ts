@@ -63,7 +63,7 @@ export async function withPseudoLabels(deps: PseudoDeps, input: StepInput, merge
 async function planned(deps: PseudoDeps, input: StepInput, { rules, seed }: { rules: PseudoRules; seed: number }) {
   // the margin compares no rows, so nothing but probabilities is computed
   const certified = await certify(deps, input, { strategy: 'margin', batchSize: 1, seed });
-  if (certified) return planPseudoLabels({ rules, ...certified });
+  if (certified) return planPseudoLabels({ rules, ...certified, pool: certified.scored.rows });
   const why = 'there are too few labels beside the checked ones to learn from';
   return { threshold: null, labels: [], checked: 0, test: null, why };
 }

@@ -11,7 +11,7 @@ import type { ColumnType, Schema } from '../../domain/dataset.js';
 import { Failure } from '../../domain/failures.js';
 import type { Json } from '../../domain/json.js';
 import { mixAudit } from '../../domain/auto-label.js';
-import { pickTasks } from '../../domain/label-pick.js';
+import { pickFrom } from '../../domain/label-pick.js';
 import type { BatchCounts } from '../../domain/labeling.js';
 import { allClasses } from '../../domain/measure.js';
 import type { PipelineDocument } from '../../domain/pipeline.js';
@@ -121,8 +121,7 @@ async function askedRows(
   if (labeling.ask === 'suspects') return askSuspects(deps, input, labeling);
   if (labeling.ask !== 'unlabelled') return askNamed(deps, input, labeling);
   const scored = auto?.scored ?? (await scorePool(deps, input, labeling));
-  const candidates = auto?.left(scored.candidates) ?? scored.candidates;
-  const picks = pickTasks(candidates, { ...labeling, covered: scored.covered });
+  const picks = pickFrom(auto?.left(scored.rows) ?? scored.rows, { ...labeling, covered: scored.covered });
   return {
     picks: picks.map((pick) => ({ ...pick, given: null })),
     suggestions: suggestionsOf(scored, picks),

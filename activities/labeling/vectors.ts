@@ -2,6 +2,7 @@
 // it is large. Where a program's file shows no last layer, the probabilities stand in.
 import { readFile } from 'node:fs/promises';
 import { feedsOf } from '../../adapters/feeds.js';
+import type { InputRows } from '../../adapters/inputs.js';
 import { type Digest, mediaTypes } from '../../domain/artifact.js';
 import { Failure } from '../../domain/failures.js';
 import { diverseBounds, type DiverseStrategy, standardise } from '../../domain/label-diverse.js';
@@ -9,7 +10,7 @@ import { type ModelInputs, pickInputs, piecesOf, type Signature } from '../../do
 import { embeddingModel, embeddingOutput } from '../../ml/export/embedding.js';
 import { createRandom, drawWithout } from '../../stats/prng.js';
 import { keeping } from '../step.js';
-import type { ChosenModel, PoolDeps, ScoredPool } from './pool.js';
+import type { ChosenModel, PoolDeps, PoolRows, ScoredPool } from './pool.js';
 
 const rowsAtOnce = 4_096;
 
@@ -18,9 +19,7 @@ export interface VectorsAsked {
   batchSize: number;
   seed: number;
   model: ChosenModel;
-  /** The candidates' rows, in their order, and the labelled ones of the training part. */
-  rows: ModelInputs;
-  labelled: ModelInputs;
+  from: PoolRows;
 }
 
 type Embed = (inputs: ModelInputs) => Promise<Float32Array[]>;
@@ -67,26 +66,53 @@ async function lastLayer(
   return { embed, trees: found.trees };
 }
 
+/** Of the rows with these numbers, which rise, in their order. Nothing else of the rows is held. */
+async function embedRows(
+  rows: AsyncIterable<InputRows>,
+  wanted: readonly number[],
+  { signature, embed }: { signature: Signature; embed: Embed },
+): Promise<Float32Array[]> {
+  const vectors: Float32Array[] = [];
+  let from = 0;
+  for await (const { inputs } of rows) {
+    const own: number[] = [];
+    for (let at = vectors.length; at < wanted.length && wanted[at]! < from + inputs.rows; at += 1) {
+      own.push(wanted[at]! - from);
+    }
+    if (own.length > 0) for (const vector of await embed(pickInputs(inputs, signature, own))) vectors.push(vector);
+    if (vectors.length === wanted.length) break;
+    from += inputs.rows;
+  }
+  return vectors;
+}
+
+/** The first row of the pool. */
+async function probeOf(from: PoolRows, signature: Signature): Promise<ModelInputs> {
+  for await (const { inputs } of from.stream(false)) return pickInputs(inputs, signature, [0]);
+  throw new Failure('Internal', 'the pool has no row');
+}
+
 /** The pool with vectors for the rows to compare, and those of labelled rows. */
 export async function addVectors(deps: PoolDeps, pool: ScoredPool, asked: VectorsAsked): Promise<ScoredPool> {
-  const { model, rows, labelled, seed, batchSize } = asked;
+  const { model, from, seed, batchSize } = asked;
   const { signature } = model;
-  const probe = pickInputs(rows, signature, [0]);
+  const probe = await probeOf(from, signature);
   const layer = await lastLayer(deps, model, probe);
   const byProbabilities: Embed = (inputs) =>
     inPieces(signature, inputs, async (piece) => (await model.score(piece)).probabilities);
   const embed = layer?.embed ?? byProbabilities;
   const width = (await embed(probe))[0]?.length ?? 0;
-  const bounds = diverseBounds({ rows: rows.rows, labelled: labelled.rows, width, batchSize });
+  const sizes = { rows: pool.rows.keys.length, labelled: await from.count(true) };
+  const bounds = diverseBounds({ ...sizes, width, batchSize });
   const random = createRandom(seed);
-  const drawn = drawWithout(random, rows.rows, bounds.pool).sort((a, b) => a - b);
-  const vectors = await embed(pickInputs(rows, signature, drawn));
+  const drawn = drawWithout(random, sizes.rows, bounds.pool).sort((a, b) => a - b);
+  const vectors = await embedRows(from.stream(false), drawn, { signature, embed });
   const wanted = asked.strategy === 'kCenter' ? bounds.covered : 0;
-  const known = drawWithout(random, labelled.rows, wanted).sort((a, b) => a - b);
-  const covered = await embed(pickInputs(labelled, signature, known));
+  const known = drawWithout(random, sizes.labelled, wanted).sort((a, b) => a - b);
+  const covered = known.length === 0 ? [] : await embedRows(from.stream(true), known, { signature, embed });
   if (layer?.trees) standardise([...vectors, ...covered]);
-  const candidates = [...pool.candidates];
-  drawn.forEach((row, i) => (candidates[row] = { ...candidates[row]!, vector: vectors[i]! }));
-  const compared = drawn.length === rows.rows ? '' : `, which compared ${drawn.length} of ${rows.rows} rows`;
-  return { ...pool, candidates, covered, by: `${pool.by}${compared}` };
+  const compared = new Map(drawn.map((row, i) => [row, vectors[i]!]));
+  const some = drawn.length === sizes.rows ? '' : `, which compared ${drawn.length} of ${sizes.rows} rows`;
+  const rows = { ...pool.rows, vector: (row: number) => compared.get(row) };
+  return { ...pool, rows, covered, by: `${pool.by}${some}` };
 }

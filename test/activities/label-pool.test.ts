@@ -8,7 +8,7 @@ import { createScorer, type Scorer } from '../../adapters/scorer.js';
 import { datasetOf } from '../../db/dataset.js';
 import { decideBatch, openBatch } from '../../db/labeling.js';
 import type { Json } from '../../domain/json.js';
-import { pickTasks, type Strategy } from '../../domain/labeling.js';
+import { pickFrom, type Strategy } from '../../domain/labeling.js';
 import { documentOf, type Done, openWorld } from './dataset-run.js';
 
 let world: Awaited<ReturnType<typeof openWorld>>;
@@ -61,7 +61,7 @@ async function pooled(trainer: Record<string, Json>, strategy: Strategy) {
   const { input, deps } = labelStep(done);
   const asked = { strategy, batchSize: 12, explore: 0, seed: 1 };
   const pool = await world.runStep('labels', context, () => scorePool(deps, input, asked));
-  return { pool, picks: pickTasks(pool.candidates, { ...asked, covered: pool.covered }) };
+  return { pool, picks: pickFrom(pool.rows, { ...asked, covered: pool.covered }) };
 }
 
 it.each([
@@ -71,10 +71,11 @@ it.each([
   ['trees', { rounds: 3 }, 3],
 ] as const)('%s: rows are compared by what its last layer sees', async (type, params, width) => {
   const { pool, picks } = await pooled({ type, params: { ...params } as Json, seed: 1 }, 'kCenter');
-  const vectors = [...pool.candidates.map(({ vector }) => vector!), ...pool.covered];
+  const { keys, vector, probabilities } = pool.rows;
+  const vectors = [...keys.map((_, row) => vector(row)!), ...pool.covered];
   expect(vectors.every((vector) => vector.length === width && vector.every(Number.isFinite))).toBe(true);
   expect(pool.covered.length).toBeGreaterThan(20);
-  expect(pool.candidates.every(({ probabilities }) => probabilities?.length === 2)).toBe(true);
+  expect(keys.every((_, row) => probabilities(row)?.length === 2)).toBe(true);
   expect(picks).toHaveLength(12);
   expect(picks.every(({ score }) => score !== null && score >= 0)).toBe(true);
 });
@@ -84,7 +85,41 @@ it('badge needs no labelled rows, and margin no vectors', async () => {
   expect(badge.pool.covered).toEqual([]);
   expect(badge.picks.every(({ score }) => score !== null && score > 0)).toBe(true);
   const margin = await pooled({ type: 'linear', params: { epochs: 3 }, seed: 1 }, 'margin');
-  expect(margin.pool.candidates.some(({ vector }) => vector)).toBe(false);
+  expect(margin.pool.rows.keys.some((_, row) => margin.pool.rows.vector(row))).toBe(false);
+});
+
+it('of a large pool nothing is held but keys and numbers of the model: rows come and go in pieces', async () => {
+  const rows = 6_000;
+  const lines = Array.from(
+    { length: rows },
+    (_, row) => `k${row},${row},${row % 100 === 0 ? 'ab'[(row / 100) % 2] : ''}`,
+  );
+  const path = world.write('large.csv', ['id,x,y', ...lines].join('\n'));
+  const trainer = { type: 'linear', params: { epochs: 1 }, seed: 1 };
+  const done = await world.run(documentOf('large', { trainer, dataset: { source: { type: 'file', path } } }));
+  const { input, deps } = labelStep(done);
+  const signature = {
+    ...{ num: [{ column: 'x', part: null }], cat: [], task: 'classification' as const, classes: ['a', 'b'] },
+  };
+  const seen: { bytes: number; beats: number }[] = [];
+  let beats = 0;
+  const clock = setInterval(() => (beats += 1), 0);
+  const score = ({ rows: count, num }: { rows: number; num: Float32Array }) => {
+    seen.push({ bytes: num.buffer.byteLength, beats });
+    const until = performance.now() + 3;
+    while (performance.now() < until);
+    return Promise.resolve({ probabilities: Float32Array.from({ length: 2 * count }, (_, i) => num[i >> 1]! / rows) });
+  };
+  const model = { by: 'a line', path: '', signature, score };
+  const asked = { strategy: 'margin' as const, batchSize: 5, explore: 0, seed: 1, model };
+  const pool = await world.runStep('labels', done.context, () => scorePool(deps, input, asked));
+  clearInterval(clock);
+  const { keys, probabilities } = pool.rows;
+  expect(keys.length).toBeGreaterThan(4_100);
+  expect(keys.every((key, row) => Math.fround(Number(key.slice(1)) / rows) === probabilities(row)![1])).toBe(true);
+  expect(Math.max(...seen.map(({ bytes }) => bytes))).toBeLessThanOrEqual(4 * 2_048);
+  // others have had their turn between any two pieces
+  expect(new Set(seen.map((one) => one.beats)).size).toBe(seen.length);
 });
 
 it('a model that is to be checked has seen neither what people drew and labelled, nor what a model labelled', async () => {
@@ -93,8 +128,8 @@ it('a model that is to be checked has seen neither what people drew and labelled
   const { context } = before;
   const { input, deps } = labelStep(before);
   const asked = { strategy: 'margin' as const, batchSize: 12, explore: 0.5, seed: 1 };
-  const { candidates } = await world.runStep('labels', context, () => scorePool(deps, input, asked));
-  const picks = pickTasks(candidates, asked);
+  const { rows } = await world.runStep('labels', context, () => scorePool(deps, input, asked));
+  const picks = pickFrom(rows, asked);
   const { id: dataset } = await datasetOf(world.db, 'default', 'checked');
   const answer = { annotator: 'kim', seconds: null, comment: null, source: null };
   const { id: batch } = await openBatch(world.db, {
@@ -110,7 +145,7 @@ it('a model that is to be checked has seen neither what people drew and labelled
   await decideBatch(world.db, { ...close, reason: null, tasks: null });
   await world.db.execute(sql`insert into label (dataset, key, label, source, annotators)
     select ${dataset}, key, 'alone', 'auto', '[]' from jsonb_array_elements_text(${JSON.stringify(
-      candidates.filter(({ key }) => !picks.some((pick) => pick.key === key)).map(({ key }) => key),
+      rows.keys.filter((key) => !picks.some((pick) => pick.key === key)),
     )}::jsonb) with ordinality as c (key, n) where n <= 5`);
 
   const after = await world.run(document);
@@ -120,6 +155,6 @@ it('a model that is to be checked has seen neither what people drew and labelled
   const drawn = picks.filter(({ reason }) => reason === 'explore').map(({ key }) => key);
   expect(found?.sample.map(({ key }) => key)).toEqual(drawn.sort());
   expect(found?.sample.every(({ label, probabilities }) => label === -1 && probabilities.length === 3)).toBe(true);
-  expect(found?.pool).toHaveLength(candidates.length - 12 - 5);
+  expect(found?.scored.rows.keys).toHaveLength(rows.keys.length - 12 - 5);
   expect(found?.scored.by).toContain('has not seen the 6 rows');
 });

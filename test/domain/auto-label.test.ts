@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
-  type AutoCandidate,
   auditQuota,
+  type AutoPlan,
+  type AutoRequest,
   type AutoRules,
   type CheckedItem,
   coveredItems,
@@ -11,12 +12,19 @@ import {
   mixAudit,
   planAutoLabels,
 } from '../../domain/auto-label.js';
+import { scoredRows } from '../../domain/scored-rows.js';
 import { createRandom, drawWithout } from '../../stats/prng.js';
 
 const rules: AutoRules = { maxError: 0.05, confidence: 0.9, auditShare: 0.1 };
 
+type Item = Parameters<typeof scoredRows>[0][number];
+
+function planOf({ pool, ...request }: Omit<AutoRequest, 'pool'> & { pool: Item[] }): AutoPlan {
+  return planAutoLabels({ ...request, pool: scoredRows(pool) });
+}
+
 /** Two classes; the model is right as often as it says. */
-function drawn(seed: number, rows: number): { pool: AutoCandidate[]; sample: CheckedItem[] } {
+function drawn(seed: number, rows: number): { pool: Item[]; sample: CheckedItem[] } {
   const random = createRandom(seed);
   const probabilities = () => {
     const p = 0.5 + random.uniform() / 2;
@@ -34,7 +42,7 @@ describe('what is labelled alone', () => {
   it('only what is sure enough, with a share for people to check', () => {
     const { pool, sample } = drawn(1, 2_000);
     const loose = { ...rules, maxError: 0.1 };
-    const plan = planAutoLabels({ rules: loose, batch: 1, pool, sample, seed: 3 });
+    const plan = planOf({ rules: loose, batch: 1, pool, sample, seed: 3 });
     expect(plan.threshold).toBeGreaterThan(0.7);
     expect(plan.labels.length / pool.length).toBeCloseTo(plan.coverage, 10);
     expect(plan.labels.every(({ confidence }) => confidence >= plan.threshold!)).toBe(true);
@@ -42,16 +50,16 @@ describe('what is labelled alone', () => {
     expect(new Set(plan.audit).size).toBe(plan.audit.length);
     const keys = new Set(plan.labels.map(({ key }) => key));
     expect(plan.audit.every((key) => keys.has(key))).toBe(true);
-    expect(planAutoLabels({ rules: loose, batch: 1, pool: [...pool].reverse(), sample, seed: 3 })).toEqual(plan);
+    expect(planOf({ rules: loose, batch: 1, pool: [...pool].reverse(), sample, seed: 3 })).toEqual(plan);
   });
 
   it('nothing where too few were checked, or the model is wrong too often', () => {
     const { pool, sample } = drawn(2, 2_000);
-    const few = planAutoLabels({ rules, batch: 1, pool, sample: sample.slice(0, 50), seed: 1 });
+    const few = planOf({ rules, batch: 1, pool, sample: sample.slice(0, 50), seed: 1 });
     expect(few).toMatchObject({ threshold: null, labels: [], audit: [] });
     expect(few.why).toBe(`50 checked items can show nothing, ${few.leastSample} are needed`);
     const strangers = sample.map((item) => ({ ...item, label: -1 }));
-    expect(planAutoLabels({ rules, batch: 1, pool, sample: strangers, seed: 1 }).threshold).toBeNull();
+    expect(planOf({ rules, batch: 1, pool, sample: strangers, seed: 1 }).threshold).toBeNull();
   });
 
   it('keeps the promise over all batches of a campaign', () => {
@@ -59,7 +67,7 @@ describe('what is labelled alone', () => {
     expect(deltas.reduce((sum, delta) => sum + delta, 0)).toBeLessThan(0.1);
     let broken = 0;
     for (let seed = 0; seed < 60; seed += 1) {
-      const { threshold } = planAutoLabels({ rules, batch: 1, ...drawn(seed, 600), seed });
+      const { threshold } = planOf({ rules, batch: 1, ...drawn(seed, 600), seed });
       // above t it errs by (1 - t) / 2
       if (threshold !== null && (1 - threshold) / 2 > rules.maxError) broken += 1;
     }
@@ -80,11 +88,11 @@ describe('a second batch of the same campaign', () => {
     for (let seed = 0; seed < 30; seed += 1) {
       const { pool, sample } = drawn(seed, 4_000);
       // few of them have an answer yet, so that it dares little
-      const first = planAutoLabels({ rules: loose, batch: 1, pool, sample: sample.slice(0, 500), seed });
+      const first = planOf({ rules: loose, batch: 1, pool, sample: sample.slice(0, 500), seed });
       const gone = new Set(first.labels.map(({ key }) => key));
       const rest = pool.filter(({ key }) => !gone.has(key));
       const left = remains(sample, coveredItems(sample, first));
-      const { labels } = planAutoLabels({ rules: loose, batch: 2, pool: rest, sample: left, seed });
+      const { labels } = planOf({ rules: loose, batch: 2, pool: rest, sample: left, seed });
       if (labels.length > 0 && errorRate(labels) > loose.maxError) found += 1;
     }
     return found;
@@ -100,7 +108,7 @@ describe('a second batch of the same campaign', () => {
 
   it('costs a number only where something could be shown', () => {
     const { pool, sample } = drawn(3, 200);
-    const of = (rows: number) => planAutoLabels({ rules, batch: 1, pool, sample: sample.slice(0, rows), seed: 1 });
+    const of = (rows: number) => planOf({ rules, batch: 1, pool, sample: sample.slice(0, rows), seed: 1 });
     const { leastSample } = of(0);
     expect(of(leastSample - 1).tested).toBe(false);
     expect(of(leastSample).tested).toBe(true);

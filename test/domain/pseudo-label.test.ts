@@ -4,17 +4,25 @@ import {
   judgePseudoLabels,
   leastGuardRows,
   planPseudoLabels,
+  type PseudoPlan,
   pseudoReport,
   type PseudoRequest,
   pseudoSummary,
 } from '../../domain/pseudo-label.js';
+import { scoredRows } from '../../domain/scored-rows.js';
 import { createRandom } from '../../stats/prng.js';
 
 const rules = { maxError: 0.2, confidence: 0.95, weight: 0.3, perClass: 1_000 };
 const classes = ['no', 'yes'];
 
+type Asked = Omit<PseudoRequest, 'pool'> & { pool: { key: string; probabilities: number[] }[] };
+
+function planOf({ pool, ...request }: Asked): PseudoPlan {
+  return planPseudoLabels({ ...request, pool: scoredRows(pool) });
+}
+
 /** The model is right as often as it says; a quarter of the rows are for the first class. */
-function drawn(seed: number, rows: number): PseudoRequest {
+function drawn(seed: number, rows: number): Asked {
   const random = createRandom(seed);
   const probabilities = () => {
     const p = 0.5 + random.uniform() / 2;
@@ -31,7 +39,7 @@ function drawn(seed: number, rows: number): PseudoRequest {
 describe('which rows get a pseudo-label', () => {
   it('the sure ones, in key order, with the class by name; at most so many of a class', () => {
     const asked = drawn(1, 400);
-    const plan = planPseudoLabels(asked);
+    const plan = planOf(asked);
     expect(plan.threshold).toBeGreaterThan(0.5);
     expect(plan.labels.length).toBeGreaterThan(100);
     const sure = asked.pool.filter(({ probabilities }) => Math.max(...probabilities) >= plan.threshold!);
@@ -42,7 +50,7 @@ describe('which rows get a pseudo-label', () => {
         }))
         .sort((a, b) => (a.key < b.key ? -1 : 1)),
     );
-    const capped = planPseudoLabels({ ...asked, rules: { ...rules, perClass: 20 } });
+    const capped = planOf({ ...asked, rules: { ...rules, perClass: 20 } });
     for (const name of classes) {
       const own = capped.labels.filter(({ label }) => label === name);
       const all = plan.labels.filter(({ label }) => label === name);
@@ -54,23 +62,23 @@ describe('which rows get a pseudo-label', () => {
 
   it('the same in whatever order the rows come', () => {
     const asked = drawn(2, 200);
-    const expected = planPseudoLabels(asked);
+    const expected = planOf(asked);
     fc.assert(
       fc.property(fc.shuffledSubarray([...asked.pool], { minLength: 800 }), (pool) => {
-        expect(planPseudoLabels({ ...asked, pool })).toEqual(expected);
+        expect(planOf({ ...asked, pool })).toEqual(expected);
       }),
       { numRuns: 5 },
     );
   });
 
   it('none where nothing was shown, with the reason', () => {
-    const few = planPseudoLabels(drawn(3, 13));
+    const few = planOf(drawn(3, 13));
     expect(few).toMatchObject({ threshold: null, labels: [], checked: 13, test: null });
     expect(few.why).toBe('13 checked rows can show nothing, 14 are needed');
     const wrong = drawn(4, 300);
     const sample = wrong.sample.map((item) => ({ ...item, label: -1 }));
-    expect(planPseudoLabels({ ...wrong, sample }).why).toContain('even the surest rows are wrong too often');
-    expect(planPseudoLabels({ ...wrong, pool: [] }).labels).toEqual([]);
+    expect(planOf({ ...wrong, sample }).why).toContain('even the surest rows are wrong too often');
+    expect(planOf({ ...wrong, pool: [] }).labels).toEqual([]);
   });
 });
 
@@ -100,13 +108,13 @@ describe('whether a round is kept', () => {
   });
 
   it('is told in words and in numbers', () => {
-    const plan = planPseudoLabels(drawn(1, 400));
+    const plan = planOf(drawn(1, 400));
     const kept = pseudoReport(rules, plan, judgePseudoLabels(rows(80, 100), rows(78, 100)));
     expect(kept).toMatchObject({ kept: true, labels: plan.labels.length, weight: 0.3, checked: 400 });
     expect(pseudoSummary(kept)).toMatch(
       /^\d+ pseudo-labels of weight 0\.3 kept: \d+ of \d+ checked rows from 0\.\d+ on/,
     );
-    const none = pseudoReport(rules, planPseudoLabels(drawn(3, 13)), null);
+    const none = pseudoReport(rules, planOf(drawn(3, 13)), null);
     expect(none).toMatchObject({ kept: false, labels: 0, guard: null, errors: null });
     expect(pseudoSummary(none)).toBe('no pseudo-label: 13 checked rows can show nothing, 14 are needed');
   });
