@@ -54,27 +54,34 @@ const wakeAfterMs = 1_000;
 
 /**
  * Tells a workflow to look again within a second or so, by an empty signal. Many transactions may do so at once and none waits for another:
- * they lean on one unsent message, which is not sent before the last of them is over, or write one of their own.
+ * they lean on one unsent message, which is not sent before the last of them is over, or write one of their own. Nobody
+ * leans on a message that is due: else it would be held for ever where transactions overlap without end.
  */
 export async function wake(tx: Tx, to: { project: string; workflowId: string; name: string }): Promise<void> {
   const key = `${to.name}/${to.workflowId}`;
-  const unsent = await rows(
+  // while one is due, the other takes what comes
+  const keys = [key, `${key}/next`] as const;
+  const unsent = sql`coalesce_key in (${keys[0]}, ${keys[1]}) and sent_at is null and claimed_until is null`;
+  const early = await rows(
     tx,
-    sql`select 1 from outbox where coalesce_key = ${key} and sent_at is null and claimed_until is null
-      for share skip locked`,
+    sql`select 1 from outbox where ${unsent} and next_attempt_at > clock_timestamp() for share skip locked`,
   );
-  if (unsent.length > 0) return;
+  if (early.length > 0) return;
   // two that insert the same key would wait for each other's end
   const { alone } = await mustRow<{ alone: boolean }>(
     tx,
     sql`select pg_try_advisory_xact_lock(hashtextextended(${key}, 0)) as alone`,
   );
+  const taken = alone
+    ? await rows<{ key: string }>(tx, sql`select coalesce_key as key from outbox where ${unsent}`)
+    : [];
+  const free = alone ? keys.find((one) => !taken.some((other) => other.key === one)) : undefined;
   await enqueue(tx, {
     ...to,
     kind: 'signal',
     payload: {},
     delayMs: wakeAfterMs,
-    ...(alone ? { coalesceKey: key } : {}),
+    ...(free === undefined ? {} : { coalesceKey: free }),
   });
 }
 

@@ -1,7 +1,15 @@
 import { sql } from 'drizzle-orm';
 import { afterAll, beforeEach, beforeAll, describe, expect, it } from 'vitest';
 import { inTransaction } from '../../db/client.js';
-import { enqueue, forgetOld, sweepOutbox, unsentCount, type NewMessage, type OutboxMessage } from '../../db/outbox.js';
+import {
+  enqueue,
+  forgetOld,
+  sweepOutbox,
+  unsentCount,
+  wake,
+  type NewMessage,
+  type OutboxMessage,
+} from '../../db/outbox.js';
 import { testDatabase, type TestDatabase } from '../support/database.js';
 import { ask, count } from './facts.js';
 
@@ -170,6 +178,29 @@ describe('outbox', () => {
     await base.db.execute(sql`update outbox set next_attempt_at = now()`);
     await sweepOutbox(base.db, send);
     expect(seen.map((message) => message.payload)).toEqual([1, 1, 3]);
+  });
+
+  it('sends a signal that is due however many transactions that wake the same workflow overlap', async () => {
+    const to = { project: 'default', workflowId: 'w1', name: 'annotationsArrived' };
+    const makeDue = () => base.db.execute(sql`update outbox set next_attempt_at = now() where sent_at is null`);
+    const { seen, send } = recorder();
+    await wake(base.db, to);
+    await wake(base.db, to);
+    expect(await unsentCount(base.db)).toBe(1);
+    for (const round of [1, 2, 3]) {
+      await makeDue();
+      await inTransaction(base.db, async (tx) => {
+        await wake(tx, to);
+        await sweepOutbox(base.db, send);
+        expect(seen).toHaveLength(round);
+      });
+      // what this transaction had to tell is told too
+      expect(await unsentCount(base.db)).toBe(1);
+    }
+    await makeDue();
+    await wake(base.db, to);
+    await wake(base.db, to);
+    expect(await unsentCount(base.db)).toBe(2);
   });
 
   it('forgets what is old in portions, and leaves what somebody holds', async () => {
