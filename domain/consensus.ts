@@ -152,7 +152,8 @@ export function wantedAfter({ max, confidence }: Overlap, wanted: number, found:
 
 /** Whether an answer to a gold item is right. Spans and boxes: one to one, boxes overlapping by half. */
 export function isRight(kind: LabelKind, gold: string, label: string): boolean {
-  if (gold === label) return true;
+  // the data may spell a class in more than one way
+  if (gold === label || gold.normalize('NFC') === label.normalize('NFC')) return true;
   if (kind === 'number') return Number(gold) === Number(label);
   if (kind !== 'box') return false;
   const [wanted, given] = [labelParts<Box>(gold), labelParts<Box>(label)];

@@ -41,12 +41,16 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** The class as it is kept, or null where it is none. */
+/**
+ * The class as it is kept, or null where it is none. A class is spelled as in the data, whose letters may be composed
+ * otherwise than those that somebody types.
+ */
 function classOf(value: unknown, { classes }: LabelSpace): string | null {
   const name = typeof value === 'number' ? String(value) : value;
   if (typeof name !== 'string' || name === '' || name.length > 1_000) return null;
+  if (classes?.includes(name)) return name;
   const label = name.normalize('NFC');
-  return classes === null || classes.includes(label) ? label : null;
+  return classes === null ? label : (classes.find((one) => one.normalize('NFC') === label) ?? null);
 }
 
 /** The parts in one order and each once, or null where one of them is none. */

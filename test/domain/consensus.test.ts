@@ -99,6 +99,7 @@ it('measures how far boxes overlap', () => {
 it('judges answers to gold items', () => {
   const box = (x: number) => list([{ height: 0.5, label: 'cat', width: 0.5, x, y: 0 }]);
   expect(isRight('single', 'a', 'a')).toBe(true);
+  expect(isRight('single', 'e\u0301', 'é')).toBe(true);
   expect(isRight('number', '1.0', '1')).toBe(true);
   expect(isRight('box', box(0), box(0.1))).toBe(true);
   expect(isRight('box', box(0), box(0.4))).toBe(false);

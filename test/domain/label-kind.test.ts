@@ -16,6 +16,15 @@ describe('labelText', () => {
     for (const none of ['', null, undefined, {}, ['cat'], true]) expect(labelText(none, of('single'))).toBeNull();
   });
 
+  it('keeps the spelling of the data where letters are composed otherwise', () => {
+    const apart = { classes: ['e\u0301', 'n'] };
+    for (const typed of ['é', 'e\u0301']) expect(labelText(typed, of('single', apart))).toBe('e\u0301');
+    expect(labelText(['é'], of('multiple', apart))).toBe('["e\u0301"]');
+    // both are in the data
+    const both = { classes: ['é', 'e\u0301'] };
+    for (const typed of both.classes) expect(labelText(typed, of('single', both))).toBe(typed);
+  });
+
   it('takes sets of classes in any order, each once, as a list or its text', () => {
     expect(labelText(['dog', 'cat', 'dog'], of('multiple'))).toBe('["cat","dog"]');
     expect(labelText('["dog","cat"]', of('multiple'))).toBe('["cat","dog"]');
