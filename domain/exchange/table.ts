@@ -111,13 +111,15 @@ export function csvRecord(
   cells: Record<string, string | null>,
   place: { key: string; path: string; faults: FieldFault[] },
 ): JsonRecord {
-  const { suggestion, 'suggestion.confidence': sure, gold, ...rest } = cells;
+  const exported = Object.hasOwn(cells, 'item');
+  const own = exported ? Object.entries(cells).map(([name, cell]) => [name, unguarded(cell)]) : Object.entries(cells);
+  const { suggestion, 'suggestion.confidence': sure, gold, ...rest } = Object.fromEntries(own) as typeof cells;
   const filled = Object.fromEntries(Object.entries(rest).filter(([, cell]) => cell !== null && cell !== ''));
   const guess = suggestion
     ? { suggestion: { label: suggestion, ...(sure ? { confidence: cellNumber(sure) } : {}) } }
     : {};
   const known = { ...guess, ...(gold ? { gold } : {}) };
-  if (!Object.hasOwn(cells, 'item')) {
+  if (!exported) {
     const key = filled[place.key] ?? filled['key'];
     const { key: _, ...item } = filled;
     return { ...known, ...(key ? { key } : {}), item: (place.key === 'key' ? filled : item) as JsonRecord };
@@ -157,9 +159,23 @@ const columns = [
   ...['review', 'reviewer', 'answers', 'reviews'],
 ] as const;
 
+/** Spreadsheets take such a cell for a formula, and run it. */
+const formula = /^'*[=+\-@\t\r]/;
+const decimal = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+
+/** A text that no spreadsheet runs: an apostrophe before it, and one more before those that begin so themselves. */
+function guarded(text: string): string {
+  return formula.test(text) && !decimal.test(text) ? `'${text}` : text;
+}
+
+function unguarded(cell: string | null): string | null {
+  return cell?.startsWith("'") && formula.test(cell) ? cell.slice(1) : cell;
+}
+
 function csvCell(value: Json | undefined): string {
   if (value === null || value === undefined) return '';
-  const text = typeof value === 'object' ? JSON.stringify(value) : String(value);
+  const plain = typeof value === 'object' ? JSON.stringify(value) : String(value);
+  const text = typeof value === 'string' ? guarded(plain) : plain;
   return /[",;\t\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 

@@ -13,7 +13,9 @@ const options = (more: Partial<ReadOptions> = {}): ReadOptions => ({
 });
 const plain = (value: unknown) => JSON.parse(JSON.stringify(value)) as Json;
 
-const letters = fc.string({ unit: fc.constantFrom('a', 'é', '😀', '"', ',', '\n', ';', ' ', '<', '=') });
+const letters = fc.string({
+  unit: fc.constantFrom('a', 'é', '😀', '"', ',', '\n', ';', ' ', '<', '=', '-', '+', "'", '@'),
+});
 const filled = letters.filter((text) => text.trim() !== '').map((text) => text.normalize('NFC'));
 
 const person = filled.map((name) => name.replaceAll('\n', '').trim() || 'kim');
@@ -82,6 +84,25 @@ it('CSV comes back', () => {
     }),
     { numRuns: 100 },
   );
+});
+
+it('no cell is a formula, and what looks like one comes back', () => {
+  const texts = ['=HYPERLINK("x")', '+a', '-a', '@a', '\ta', '\ra', "'=a", '-5', "'a"];
+  const cells = ['\'=HYPERLINK("x")', "'+a", "'-a", "'@a", "'\ta", "'\ra", "''=a", '-5', "'a"];
+  texts.forEach((key, at) => {
+    const task: TakenTask = {
+      ...{ taskId: 't', position: 0, key, item: { text: key }, status: 'open', gold: null, label: null },
+      ...{ confidence: null, suggestion: { label: key, confidence: null }, reason: 'named', review: null },
+      ...{ reviewer: null, reviews: [], source: null, answers: [] },
+    };
+    const [header, record] = cellsOf(csvHeader + csvLine('single', task));
+    const row = Object.fromEntries(header!.map((name, place) => [name, record![place] || null]));
+    expect([row['key'], row['suggestion']]).toEqual([cells[at], cells[at]]);
+    expect(csvRecord(row, { key: 'id', path: '', faults: [] })).toMatchObject({ key, suggestion: { label: key } });
+  });
+  // a table that no export wrote is taken as it is
+  const own = csvRecord({ id: "'=a", text: "'+b" }, { key: 'id', path: '', faults: [] });
+  expect(own).toMatchObject({ key: "'=a", item: { text: "'+b" } });
 });
 
 it('labels with parts are JSON, in lines and in cells', () => {
