@@ -13,6 +13,7 @@ import {
 } from '../domain/campaign.js';
 import type { MeasuredMetric } from '../domain/evaluation.js';
 import { Failure } from '../domain/failures.js';
+import type { Json } from '../domain/json.js';
 import type { PipelineDocument } from '../domain/pipeline.js';
 import { appendAudit } from './audit.js';
 import { campaignRow, type HeldCampaign, roundOverrides } from './campaign.js';
@@ -49,12 +50,14 @@ async function factsOf(
   tx: Tx,
   campaign: HeldCampaign,
   measured: ReadonlyMap<string, Measured>,
-  document: PipelineDocument,
+  document: PipelineDocument | null,
 ): Promise<CampaignFacts | null> {
   const rounds: CampaignRound[] = [];
-  for (const { evaluation, gain: _, batchSize: __, ...round } of await storedRounds(tx, campaign.id)) {
+  for (const { evaluation, batchSize: _, ...round } of await storedRounds(tx, campaign.id)) {
     const over = round.status !== 'running' && round.status !== 'waiting';
-    const found = over && evaluation !== null ? measured.get(evaluation) : { accuracy: null, rows: null };
+    const none = { accuracy: null, rows: null };
+    const kept = round.accuracy === null ? undefined : { accuracy: round.accuracy, rows: null };
+    const found = over && evaluation !== null ? (measured.get(evaluation) ?? kept) : none;
     if (!found) return null;
     rounds.push({ ...round, ...found });
   }
@@ -67,7 +70,7 @@ async function factsOf(
   const { status, settings } = campaign;
   return {
     ...{ status, settings, rounds, otherRun: other?.id ?? null },
-    batchDeadlineMs: document.labeling?.deadlineMs ?? 0,
+    batchDeadlineMs: document?.labeling?.deadlineMs ?? 0,
   };
 }
 
@@ -89,11 +92,14 @@ export async function advanceCampaign(
   if (campaign.status === 'stopped') {
     return { step: { kind: 'stop', reason: 'person', why: campaign.why }, status: 'stopped' };
   }
-  const facts = await factsOf(tx, campaign, measured, specify(pipeline.source, {}));
+  const document = documentOr(pipeline.source);
+  const facts = await factsOf(tx, campaign, measured, 'refused' in document ? null : document);
   if (facts === null) return null;
   await keepMeasured(tx, id, facts);
   let step = nextCampaignStep(facts, nowMs);
-  if (step.kind === 'open') step = await openRound(tx, campaign, step);
+  if (step.kind === 'open') {
+    step = 'refused' in document ? unfit(step.round, document.refused) : await openRound(tx, campaign, step);
+  }
   if (step.kind === 'stop') {
     await end(tx, campaign, step);
     return { step, status: 'stopped' };
@@ -103,6 +109,20 @@ export async function advanceCampaign(
   if (campaign.status === 'running' && why !== campaign.why)
     await rows(tx, sql`update campaign set why = ${why} where id = ${id}`);
   return { step, status: campaign.status };
+}
+
+/** A source that was stored by older software may be refused. */
+function documentOr(source: Json): PipelineDocument | { refused: Failure } {
+  try {
+    return specify(source, {});
+  } catch (error) {
+    if (!(error instanceof Failure) || error.failure !== 'InvalidRequest') throw error;
+    return { refused: error };
+  }
+}
+
+function unfit(round: number, error: Failure): Extract<CampaignStep, { kind: 'stop' }> {
+  return { kind: 'stop', reason: 'failed-runs', why: `round ${round} does not fit the pipeline: ${error.message}` };
 }
 
 async function keepMeasured(tx: Tx, id: string, { rounds, settings }: CampaignFacts): Promise<void> {
@@ -131,7 +151,7 @@ async function openRound(tx: Tx, campaign: HeldCampaign, step: Open): Promise<Ca
   } catch (error) {
     if (!(error instanceof Failure) || error.failure !== 'InvalidRequest') throw error;
     // the pipeline was changed since
-    return { kind: 'stop', reason: 'failed-runs', why: `round ${round} does not fit the pipeline: ${error.message}` };
+    return unfit(round, error);
   }
   await rows(
     tx,

@@ -19,7 +19,7 @@ export {
   type CampaignAnswer,
   type DecideCampaign,
 } from './campaign-decision.js';
-export { advanceCampaign, storedRounds, type Measured } from './campaign-round.js';
+export { advanceCampaign, storedRounds, type Measured, type StoredRound } from './campaign-round.js';
 
 /** What a round's run does otherwise than the document says. */
 export function roundOverrides(round: {

@@ -73,7 +73,10 @@ export interface CampaignRound {
   labelled: number;
   /** On the holdout; null where the run has not come so far. */
   accuracy: MeasuredMetric | null;
+  /** Null also where it was compared before, and no later round is compared with it. */
   rows: RightRows | null;
+  /** What came of it when it was compared before. */
+  gain?: Gain | null;
 }
 
 export interface CampaignFacts {
@@ -144,16 +147,25 @@ export function pairedGain(earlier: RightRows, later: RightRows): { value: numbe
  */
 export function gains(rounds: readonly CampaignRound[], margin: number): Map<number, Gain | null> {
   const found = new Map<number, Gain | null>();
-  let reference: (CampaignRound & { rows: RightRows }) | null = null;
+  let reference: CampaignRound | null = null;
   for (const one of rounds) {
-    const { rows } = one;
-    if (rows === null) continue;
-    const gain: { value: number; p: number } | null = reference && pairedGain(reference.rows, rows);
-    const better = gain !== null && gain.value > margin && gain.p <= level;
-    found.set(one.round, gain && reference ? { over: reference.round, ...gain, better } : null);
-    if (gain === null || better) reference = { ...one, rows };
+    const gain: Gain | null = one.gain ?? gainOver(reference, one, margin);
+    if (gain === null && one.rows === null) continue;
+    found.set(one.round, gain);
+    if (gain === null || gain.better) reference = one;
   }
   return found;
+}
+
+function gainOver(reference: CampaignRound | null, one: CampaignRound, margin: number): Gain | null {
+  const gain = reference?.rows && one.rows ? pairedGain(reference.rows, one.rows) : null;
+  if (!reference || !gain) return null;
+  return { over: reference.round, ...gain, better: gain.value > margin && gain.p <= level };
+}
+
+/** Of rounds that were compared: later ones are compared with the last that has rows and of which this is true. */
+export function isReference({ gain }: { gain: Gain | null }): boolean {
+  return gain === null || gain.better;
 }
 
 /** Measured rounds at the end that were not better. */

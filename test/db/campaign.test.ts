@@ -92,6 +92,19 @@ it('waits for the round that a stopped campaign left', async () => {
   expect(await advance(next.id)).toMatchObject({ step: { kind: 'wait', why: 'round 1 goes on: run 2' } });
 });
 
+it('ends with the reason where the software takes the stored document no more', async () => {
+  const { id, name } = await begun();
+  await advance(id);
+  const [first] = (await view(id)).rounds;
+  await base.db.execute(sql`update pipeline_version set source = source || '{"gone": 1}'
+    where pipeline = (select id from pipeline where name = ${name})`);
+  // the round that lives is waited for
+  expect((await advance(id))?.step.kind).toBe('wait');
+  await closeRun(base.db, { run: first!.run, status: 'failed', failure: null });
+  expect(await advance(id)).toMatchObject({ step: { kind: 'stop', reason: 'failed-runs' }, status: 'stopped' });
+  expect((await view(id)).why).toContain('round 2 does not fit the pipeline');
+});
+
 it('goes on after one run that failed', async () => {
   const { id } = await begun();
   await advance(id);

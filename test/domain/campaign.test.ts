@@ -8,6 +8,7 @@ import {
   flatRounds,
   type Gain,
   gains,
+  isReference,
   labelsSoFar,
   nextCampaignStep,
   pairedGain,
@@ -58,6 +59,28 @@ function facts(
   };
   return all;
 }
+
+it('what was kept of earlier rounds stands for them: only the rows of the one that is compared with are read', () => {
+  const bits = fc.record({ right: fc.integer({ min: 60, max: 200 }), keys: fc.constantFrom('sha256:1', 'sha256:2') });
+  const rounds = fc.array(fc.option(bits, { freq: 8 }), { minLength: 2, maxLength: 12 }).map((all) =>
+    all.map((one, i) => {
+      const rows = one && rightRows(one.right, one.keys);
+      return roundOf(i + 1, { right: one?.right ?? 100, rows });
+    }),
+  );
+  fc.assert(
+    fc.property(rounds, fc.constantFrom(0, 0.02), (all, margin) => {
+      const before = all.slice(0, -1);
+      const kept = gains(before, margin);
+      const known = before.map((one) => ({ ...one, gain: kept.get(one.round) ?? null }));
+      const reference = known.findLast((one) => isReference(one) && one.rows !== null);
+      const bare = known.map((one) => (one === reference ? one : { ...one, rows: null }));
+      const last = all.at(-1)!;
+      expect(gains([...bare, last], margin).get(last.round)).toEqual(gains(all, margin).get(last.round));
+      expect(flatRounds([...bare, last], margin)).toBe(flatRounds(all, margin));
+    }),
+  );
+});
 
 describe('the next step', () => {
   it('opens rounds, each with its strategy, the last one with the labels that are left', () => {
