@@ -1,9 +1,9 @@
 // When a round's batch closes, people's answers judge automatic labels: those of the round land or do not, those of
 // earlier rounds stand on or are withdrawn, and every run that saw these is told. All in the closing's transaction.
 import { sql, type SQL } from 'drizzle-orm';
-import { type AutoRules, type AutoStatus, type AuditVerdict, judgeAudit } from '../domain/auto-label.js';
+import { type AutoRules, type AutoStatus, type AuditVerdict, judgeAudit, mostTries } from '../domain/auto-label.js';
 import type { Superseded } from '../domain/dataset.js';
-import { appendAudit } from './audit.js';
+import type { AuditEntry } from './audit.js';
 import { json, mustRow, rows, type Tx } from './client.js';
 import { appendEvent } from './event.js';
 
@@ -20,22 +20,39 @@ interface HeldAuto {
 }
 
 /**
- * Judges what the batch's people checked. Part of closing it, when its labels are those of the dataset already: a label
- * of people is never replaced here.
+ * Locks the batch's run and those that are told if labels are withdrawn when it closes, in order. Before the batch is
+ * locked: runs come first.
  */
-export async function settleAuto(tx: Tx, batch: string): Promise<void> {
+export async function lockRunsOfAuto(tx: Tx, run: string, batch: string): Promise<void> {
+  const saw = runsThatSaw(sql`a.campaign in (select campaign from auto_batch where batch = ${batch})
+    and a.status in ('landing', 'standing')`);
+  await rows(tx, sql`select 1 from run where id = ${run} or id in (${saw}) order by id for no key update`);
+}
+
+/**
+ * Judges what the batch's people checked, and what others labelled since. Part of closing it, when its labels are those of
+ * the dataset already: a label of people is never replaced here. Gives what is to be written to the audit at the end.
+ */
+export async function settleAuto(tx: Tx, batch: string): Promise<AuditEntry[]> {
   const held = await rows<HeldAuto>(
     tx,
     sql`select a.id, a.campaign, c.project, a.round, a.status, a.batch, a.dataset, a.population,
         c.settings -> 'auto' as rules
       from auto_batch a join campaign c on c.id = a.campaign
       where a.status in ('landing', 'standing')
-        and (a.batch = ${batch} or a.id in (select auto_batch from auto_label where asked = ${batch}))
+        and (a.batch = ${batch} or a.id in (select auto_batch from auto_label where asked = ${batch})
+          or a.status = 'standing' and a.campaign in (select campaign from auto_batch where batch = ${batch}))
       order by a.id for update of a`,
   );
-  if (held.length === 0) return;
+  if (held.length === 0) return [];
   await takeAnswers(tx, batch);
-  for (const one of held) await judge(tx, one);
+  await takeLabels(
+    tx,
+    held.map(({ id }) => id),
+  );
+  const entries: AuditEntry[] = [];
+  for (const one of held) entries.push(...(await judge(tx, one)));
+  return entries;
 }
 
 /** The batch was cancelled: its own labels come to nothing, and what it was to check is asked again. */
@@ -56,10 +73,24 @@ async function takeAnswers(tx: Tx, batch: string): Promise<void> {
   );
 }
 
-async function judge(tx: Tx, held: HeldAuto): Promise<void> {
+/** What people said on another occasion is as good an answer. */
+async function takeLabels(tx: Tx, held: string[]): Promise<void> {
+  await rows(
+    tx,
+    sql`update auto_label l set answer = h.label from auto_batch a, label h
+      where l.auto_batch in (select jsonb_array_elements_text(${json(held)})) and l.audit is not null and l.answer is null
+        and a.id = l.auto_batch and h.dataset = a.dataset and h.key = l.key and h.source = 'human'`,
+  );
+}
+
+/** What people left as often as they were asked: they leave what is hard, and to count only the rest would flatter the model. */
+const isLeft = sql`(answer is null and asked is null and tries >= ${mostTries})`;
+
+async function judge(tx: Tx, held: HeldAuto): Promise<AuditEntry[]> {
   const counts = await mustRow<{ audited: number; errors: number }>(
     tx,
-    sql`select count(answer)::int as audited, (count(*) filter (where answer <> label))::int as errors
+    sql`select (count(*) filter (where answer is not null or ${isLeft}))::int as audited,
+        (count(*) filter (where answer <> label or ${isLeft}))::int as errors
       from auto_label where auto_batch = ${held.id} and audit is not null`,
   );
   const verdict = judgeAudit({ ...counts, population: held.population }, held.rules);
@@ -70,8 +101,9 @@ async function judge(tx: Tx, held: HeldAuto): Promise<void> {
         lo = ${verdict.lo}, hi = ${verdict.hi},
         decided_at = case when status = ${status} then decided_at else clock_timestamp() end where id = ${held.id}`,
   );
-  if (verdict.revoked) await withdraw(tx, held, { ...counts, ...verdict });
-  else if (held.status === 'landing') await land(tx, held);
+  if (verdict.revoked) return [await withdraw(tx, held, { ...counts, ...verdict })];
+  if (held.status === 'landing') await land(tx, held);
+  return [];
 }
 
 async function land(tx: Tx, { id, dataset, batch }: HeldAuto): Promise<void> {
@@ -106,7 +138,7 @@ async function bySlices(tx: Tx, id: string, each: (slice: SQL) => Promise<unknow
 
 type Evidence = AuditVerdict & { audited: number; errors: number };
 
-async function withdraw(tx: Tx, held: HeldAuto, evidence: Evidence): Promise<void> {
+async function withdraw(tx: Tx, held: HeldAuto, evidence: Evidence): Promise<AuditEntry> {
   const { id, campaign, project, round, dataset, batch } = held;
   const { audited, errors, lo } = evidence;
   const least = (100 * lo).toFixed(1);
@@ -126,26 +158,21 @@ async function withdraw(tx: Tx, held: HeldAuto, evidence: Evidence): Promise<voi
     sql`update dataset_version set superseded = coalesce(superseded, ${json(superseded)})
       where dataset = ${dataset} and auto_batches ? ${batch} returning digest`,
   );
-  const runs = await runsThatSaw(
+  const runs = await rows<{ run: string }>(
     tx,
-    dataset,
-    versions.map(({ digest }) => digest),
-  );
+    sql`select run from (${runsThatSaw(sql`a.id = ${id}`)}) as s (run) order by run`,
+  ).then((found) => found.map(({ run }) => run));
   const data = { autoBatch: id, campaign, round, reason };
   for (const run of runs) await appendEvent(tx, { run, type: 'labels.revoked', data });
-  await appendAudit(tx, {
+  return {
     ...{ project, actor: 'perennial', verified: true, action: 'labels.revoked', subject: id },
     details: { ...data, audited, errors, lo, hi: evidence.hi, versions: versions.length, runs },
-  });
+  };
 }
 
-/** Runs whose data was one of these versions, in the order in which their rows are locked. */
-async function runsThatSaw(tx: Tx, dataset: string, versions: string[]): Promise<string[]> {
-  const found = await rows<{ run: string }>(
-    tx,
-    sql`select distinct s.run from step s join run r on r.id = s.run
-      where r.dataset = ${dataset} and s.result ->> 'dataset' in (select jsonb_array_elements_text(${json(versions)}))
-      order by s.run`,
-  );
-  return found.map(({ run }) => run);
-}
+/** A query: runs whose data had labels of the automatic batches `a` that fit. */
+const runsThatSaw = (fits: SQL) => sql`select distinct s.run from auto_batch a
+  join dataset_version v on v.dataset = a.dataset and v.auto_batches ? a.batch
+  join run r on r.dataset = v.dataset
+  join step s on s.run = r.id and s.result ->> 'dataset' = v.digest
+  where ${fits}`;

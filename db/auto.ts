@@ -1,12 +1,12 @@
 // Automatic labels of a campaign's rounds: opened here with the batch for people, decided about when that closes
 // (auto-decision.ts). Lock order: run, batch, automatic batches in the order of their ids, labels.
 import { sql } from 'drizzle-orm';
-import type { AutoPlan, AutoRules } from '../domain/auto-label.js';
+import { type AutoPlan, type AutoRules, mostTries } from '../domain/auto-label.js';
 import { json, row, rows, type Tx } from './client.js';
 import { newId } from './id.js';
 
 export { autoBatches, withdrawnFrom, type AutoBatchView, type Withdrawn } from './auto-view.js';
-export { settleAuto, voidAuto } from './auto-decision.js';
+export { lockRunsOfAuto, settleAuto, voidAuto } from './auto-decision.js';
 
 /** What a run of a campaign with automatic labels needs to know of it. */
 export interface AutoRound {
@@ -35,18 +35,31 @@ export interface DueAudit {
   confidence: number;
 }
 
-/** How often people are asked about one item that they leave without an answer. */
-const mostTries = 2;
-
-/** Labels that stand and that people are still to check, the oldest batch first, each in the order that was drawn. */
-export function dueAudits(tx: Tx, campaign: string, limit: number): Promise<DueAudit[]> {
+/**
+ * Labels that stand and that people are still to check, the oldest batch first, each in the order that was drawn. Those
+ * that people have labelled since, on whatever occasion, are checked (auto-decision.ts).
+ */
+export function dueAudits(tx: Tx, campaign: string): Promise<DueAudit[]> {
   return rows<DueAudit>(
     tx,
     sql`select l.auto_batch as "autoBatch", l.key, l.label, l.confidence
       from auto_batch a join auto_label l on l.auto_batch = a.id
       where a.campaign = ${campaign} and a.status = 'standing'
         and l.audit is not null and l.answer is null and l.asked is null and l.tries < ${mostTries}
-      order by a.round, l.audit limit ${limit}`,
+        and not exists (select 1 from label h where h.dataset = a.dataset and h.key = l.key and h.source = 'human')
+      order by a.round, l.audit limit ${mostDue}`,
+  );
+}
+
+/** Due audits that are looked at for one batch. */
+const mostDue = 20_000;
+
+/** Takes labels out of the audit whose rows are gone: the others are as good a draw from the rows that are left. */
+export async function dropAudits(tx: Tx, gone: Pick<DueAudit, 'autoBatch' | 'key'>[]): Promise<void> {
+  await rows(
+    tx,
+    sql`update auto_label l set audit = null from jsonb_to_recordset(${json(gone)}) as t ("autoBatch" text, key text)
+      where l.auto_batch = t."autoBatch" and l.key = t.key and l.answer is null`,
   );
 }
 

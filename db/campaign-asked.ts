@@ -5,6 +5,7 @@ import type { LabelKind } from '../domain/label-kind.js';
 import type { AskReason, BatchStatus } from '../domain/labeling.js';
 import { rows, type Tx } from './client.js';
 import { type BatchLabeler, labelersOf } from './labeler.js';
+import { shownReason } from './labeling-batch.js';
 import { answersOf } from './labeling-answers.js';
 
 /** The items of one round that were asked for one reason; gold items are left out. */
@@ -30,11 +31,11 @@ export interface CampaignPeople {
 export async function campaignPeople(tx: Tx, campaign: string): Promise<CampaignPeople> {
   const asked = await rows<RoundAsked>(
     tx,
-    sql`select o.round, b.id as batch, b.status, t.reason, count(*)::int as tasks, avg(t.probability) as probability,
+    sql`select o.round, b.id as batch, b.status, ${shownReason} as reason, count(*)::int as tasks, avg(t.probability) as probability,
         case when count(t.score) > 0 then jsonb_build_object('least', min(t.score), 'largest', max(t.score)) end as score
       from campaign_round o join label_batch b on b.run = o.run join label_task t on t.batch = b.id
       where o.campaign = ${campaign} and t.gold is null
-      group by o.round, b.id, t.reason order by o.round, t.reason`,
+      group by o.round, b.id, 4 order by o.round, 4`,
   );
   const batches = await rows<{ id: string; kind: LabelKind }>(
     tx,

@@ -2,7 +2,7 @@
 import { sql } from 'drizzle-orm';
 import type { AskReason, TaskStatus } from '../domain/labeling.js';
 import { row, rows, type Tx } from './client.js';
-import { shownReason } from './labeling-batch.js';
+import { isBlindTask, shownReason } from './labeling-batch.js';
 
 export interface BatchAsked {
   /** `probability`: with which the items were drawn, on average; null where they were chosen. */
@@ -36,7 +36,7 @@ export interface BatchAsked {
 const most = 20;
 const steps = 10;
 
-/** Gold items are left out; of the first items also those to be checked, as long as people answer. */
+/** Gold items are left out; items whose automatic label is checked are like drawn ones, as long as people answer. */
 export async function batchAsked(tx: Tx, batch: string): Promise<BatchAsked> {
   const asked = sql`from label_task t where t.batch = ${batch} and t.gold is null`;
   const reasons = await rows<BatchAsked['reasons'][number]>(
@@ -51,10 +51,13 @@ export async function batchAsked(tx: Tx, batch: string): Promise<BatchAsked> {
     sql`select label, count(*)::int as tasks ${asked} and label is not null
       group by label order by tasks desc, label collate "C" limit ${most}`,
   );
+  const drawnWith = sql`select max(o.probability) from label_task o where o.batch = ${batch} and o.reason = 'explore'`;
   const first = await rows<BatchAsked['first'][number]>(
     tx,
-    sql`select key, reason, score, probability, status, label, given, suggestion ->> 'label' as guess ${asked}
-        and t.reason = ${shownReason} order by position limit ${most}`,
+    sql`select key, ${shownReason} as reason, status, label, given, suggestion ->> 'label' as guess,
+        case when ${isBlindTask} and ${shownReason} = 'explore' then null else score end as score,
+        case when t.reason <> ${shownReason} then (${drawnWith}) else probability end as probability
+        ${asked} order by position limit ${most}`,
   );
   return { reasons, scores: await scoresOf(tx, batch), labels, first };
 }

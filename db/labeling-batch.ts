@@ -18,6 +18,10 @@ export interface LockedBatch {
   task: Task;
   kind: LabelKind;
   policy: LabelPolicy;
+  /** Part of what gold places are drawn by. */
+  salt: string;
+  /** Suggestions do not say how sure the model is. */
+  blind: boolean;
   /** Null: any label is taken. */
   classes: string[] | null;
 }
@@ -32,7 +36,7 @@ export type StoredBatch = Omit<LockedBatch, 'policy'> & { policy: Partial<LabelP
 export const sharedBatch = ({ project, batch }: { project: string; batch: string }) =>
   sql`select ${columns} from label_batch where id = ${batch} and project = ${project} for share`;
 
-const columns = sql`id, workflow_id as "workflowId", status, round, task, kind, policy, classes,
+const columns = sql`id, workflow_id as "workflowId", status, round, task, kind, policy, salt, blind, classes,
   status <> 'open' or deadline <= clock_timestamp() as closed`;
 
 /** @throws Failure `NotFound` */
@@ -51,12 +55,12 @@ export async function lockBatch(tx: Tx, project: string, batch: string): Promise
 }
 
 /** What a batch that is known to be there asks for. */
-export async function batchRules(tx: Tx, batch: string): Promise<Pick<LockedBatch, 'kind' | 'policy'>> {
-  const { kind, policy } = await mustRow<{ kind: LabelKind; policy: Partial<LabelPolicy> }>(
+export async function batchRules(tx: Tx, batch: string): Promise<Pick<LockedBatch, 'kind' | 'policy' | 'salt'>> {
+  const { policy, ...rest } = await mustRow<{ kind: LabelKind; policy: Partial<LabelPolicy>; salt: string }>(
     tx,
-    sql`select kind, policy from label_batch where id = ${batch}`,
+    sql`select kind, policy, salt from label_batch where id = ${batch}`,
   );
-  return { kind, policy: policyOf(policy) };
+  return { ...rest, policy: policyOf(policy) };
 }
 
 /** Of the item of the task `t`, in the UTF-16 units of browsers: Postgres counts a letter beyond U+FFFF as one. */
@@ -68,6 +72,12 @@ export const textLength = sql`length(t.item ->> 'text') + regexp_count(t.item ->
  */
 export const shownReason = sql`case when t.reason = 'audit'
     and (select o.status from label_batch o where o.id = t.batch) in ('open', 'review') then 'explore' else t.reason end`;
+
+/** Of the task `t`: people still answer, and some items of its batch are tests. */
+export const isBlindTask = sql`(select o.blind and o.status in ('open', 'review') from label_batch o where o.id = t.batch)`;
+
+/** What a model guessed of the task `t`, as people are told: where items are tests, how sure it was would tell which. */
+export const shownSuggestion = sql`case when ${isBlindTask} then t.suggestion || '{"confidence": null}' else t.suggestion end`;
 
 /** Whether something is left to ask about. In order, so that the index of open tasks is asked and not the whole table. */
 export const hasOpenTasks = (batch: string) =>

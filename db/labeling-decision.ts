@@ -4,8 +4,8 @@ import { Failure } from '../domain/failures.js';
 import { batchConsensus, hasClasses } from '../domain/batch-answers.js';
 import type { Json } from '../domain/json.js';
 import type { BatchCounts, BatchDecisionKind, BatchStatus } from '../domain/labeling.js';
-import { appendAudit } from './audit.js';
-import { settleAuto, voidAuto } from './auto.js';
+import { appendAudit, type AuditEntry } from './audit.js';
+import { lockRunsOfAuto, settleAuto, voidAuto } from './auto.js';
 import { atomically, json, mustRow, row, rows, type Tx } from './client.js';
 import { appendEvent } from './event.js';
 import { batchAnswers } from './labeling-answers.js';
@@ -60,7 +60,7 @@ async function decideOnce(tx: Tx, decision: DecideBatch): Promise<BatchOutcome> 
   if (held.status !== 'open' && held.status !== 'review') {
     throw new Failure('AlreadyDecided', `the batch ${batch} is ${held.status}`, { members: { status: held.status } });
   }
-  const status = await apply(tx, decision);
+  const { status, entries } = await apply(tx, decision);
   const { open, ...counts } = await countsOf(tx, batch);
   const answer: BatchOutcome = { status, counts, decisionId, decision: decision.decision };
   await rows(
@@ -72,6 +72,7 @@ async function decideOnce(tx: Tx, decision: DecideBatch): Promise<BatchOutcome> 
   const again = await relabelCounts(tx, batch);
   const relabelled = again && { relabelled: { ...again } };
   await record(tx, decision, held, { status, open, counts: { ...counts }, ...relabelled });
+  for (const entry of entries) await appendAudit(tx, entry);
   return answer;
 }
 
@@ -92,25 +93,33 @@ async function record(tx: Tx, decision: DecideBatch, held: HeldBatch, after: Rec
 async function lockRunAndBatch(tx: Tx, batch: string): Promise<HeldBatch> {
   const of = await row<{ run: string | null }>(tx, sql`select run from label_batch where id = ${batch}`);
   if (of === null) throw new Failure('NotFound', `there is no label batch ${batch}`);
-  if (of.run !== null) await mustRow(tx, sql`select 1 from run where id = ${of.run} for no key update`);
+  if (of.run !== null) await lockRunsOfAuto(tx, of.run, batch);
   return mustRow<HeldBatch>(
     tx,
     sql`select status, project, run, round from label_batch where id = ${batch} for update`,
   );
 }
 
-async function apply(tx: Tx, decision: DecideBatch): Promise<BatchStatus> {
+interface Applied {
+  status: BatchStatus;
+  /** To be written last. */
+  entries: AuditEntry[];
+}
+
+async function apply(tx: Tx, decision: DecideBatch): Promise<Applied> {
   const { batch } = decision;
-  if (decision.decision === 'send-back') return sendBack(tx, batch, decision.tasks);
+  if (decision.decision === 'send-back') {
+    return { status: await sendBack(tx, batch, decision.tasks), entries: [] };
+  }
   if (decision.decision === 'cancel') {
     await voidAuto(tx, sql`${batch}`);
-    return close(tx, batch, 'cancelled');
+    return { status: await close(tx, batch, 'cancelled'), entries: [] };
   }
   const { open } = await countsOf(tx, batch);
   if (decision.decision === 'accept') await requireComplete(tx, batch, open);
   await resolve(tx, batch);
-  await settleAuto(tx, batch);
-  return close(tx, batch, open > 0 ? 'partial' : 'accepted');
+  const entries = await settleAuto(tx, batch);
+  return { status: await close(tx, batch, open > 0 ? 'partial' : 'accepted'), entries };
 }
 
 /** What `accept` needs; `open`: tasks without an answer. @throws Failure `BatchIncomplete`, `ReviewIncomplete` */

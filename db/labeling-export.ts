@@ -3,7 +3,7 @@ import { sql } from 'drizzle-orm';
 import type { TakenBatch, TakenTask } from '../domain/exchange/form.js';
 import { Failure } from '../domain/failures.js';
 import { iso, row, rows, type Tx } from './client.js';
-import { shownReason } from './labeling-batch.js';
+import { shownReason, shownSuggestion } from './labeling-batch.js';
 import { reviewsOfTask } from './labeling-tasks.js';
 
 /** The batch itself. @throws Failure `NotFound` */
@@ -37,7 +37,7 @@ const answers = sql`(select coalesce(jsonb_agg(jsonb_build_object('id', a.id, 'a
 export async function takenTasks(tx: Tx, batch: string, after: number, limit: number): Promise<TakenTask[]> {
   const found = await rows<TakenTask>(
     tx,
-    sql`select t.id as "taskId", t.position, t.key, t.item, t.status, t.gold, t.label, t.confidence, t.suggestion,
+    sql`select t.id as "taskId", t.position, t.key, t.item, t.status, t.gold, t.label, t.confidence, ${shownSuggestion} as suggestion,
         ${shownReason} as reason, t.review, t.reviewer, t.source, ${answers} as answers, ${reviewsOfTask} as reviews
       from label_task t where t.batch = ${batch} and t.position > ${after} order by t.position limit ${limit}`,
   );

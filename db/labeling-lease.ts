@@ -4,6 +4,7 @@ import { sql, type SQL } from 'drizzle-orm';
 import { Failure } from '../domain/failures.js';
 import { isGoldPlace } from '../domain/label-policy.js';
 import type { LeasedTask } from '../domain/label-task.js';
+import type { Suggestion } from '../domain/labeling.js';
 import { anyOf, atomically, iso, json, limitOf, mustRow, preparedRows, type Tx } from './client.js';
 import { holdLabeler } from './labeler.js';
 import { hasOpenTasks, type LockedBatch } from './labeling-batch.js';
@@ -34,10 +35,13 @@ export async function leaseTasks(tx: Tx, request: LeaseRequest): Promise<LeasedT
     return leased.map((task) => ({
       ...task,
       expiresAt: iso(task.expiresAt),
-      suggestion: shown ? task.suggestion : null,
+      suggestion: shown ? told(task.suggestion, batch) : null,
     }));
   });
 }
+
+const told = (suggestion: Suggestion | null, { blind }: LockedBatch): Suggestion | null =>
+  suggestion && blind ? { ...suggestion, confidence: null } : suggestion;
 
 /**
  * All is answered, and its row does not say so yet: as long as people share it nobody can write it.
@@ -84,7 +88,7 @@ async function lend(tx: Tx, lending: Lending): Promise<LeasedTask[]> {
   const { request, batch, served, count } = lending;
   const places = Array.from({ length: count }, (_, i) => served + i);
   const { share } = batch.policy.gold;
-  const goldPlaces = places.filter((place) => isGoldPlace(share, `${batch.id}/${request.labeler}`, place));
+  const goldPlaces = places.filter((place) => isGoldPlace(share, `${batch.salt}${batch.id}/${request.labeler}`, place));
   if (goldPlaces.length > 0) return lendWithGold(tx, lending, { places, goldPlaces });
   const fits = askedItems(request, batch);
   const lent: LeasedTask[] = [];
@@ -93,7 +97,7 @@ async function lend(tx: Tx, lending: Lending): Promise<LeasedTask[]> {
     if (locked.length === 0) break;
     const from = sql`${served + lent.length}::bigint + row_number() over (order by t.position) - 1`;
     const chosen = sql`select t.id, (${from})::int as place from label_task t where t.id = ${anyOf(locked)} and ${fits}`;
-    lent.push(...(await writeLeases(tx, request, { chosen, gold: 0 })));
+    lent.push(...(await writeLeases(tx, request, { chosen, gold: 0, fence: sql`g.fence` })));
   }
   return lent;
 }
@@ -115,7 +119,16 @@ async function lendWithGold(
   const drawn = inOrder({ places, goldPlaces, gold, asked });
   if (drawn.length === 0) return [];
   const chosen = sql`select id, place from jsonb_to_recordset(${json(drawn)}) as c (id text, place int)`;
-  return writeLeases(tx, request, { chosen, gold: gold.length });
+  return writeLeases(tx, request, { chosen, gold: gold.length, fence: fenceAmong(askedItems(request, batch)) });
+}
+
+/**
+ * Everybody is lent the same gold items, and a fence that rises with each lease would tell them from the others. A
+ * labeler sees one only once, so that any fence will do: the one that an item in its place would have.
+ */
+function fenceAmong(others: SQL): SQL {
+  return sql`case when g.gold is null then g.fence else coalesce(
+    (select t.fence + 1 from label_task t where ${others} order by t.position limit 1), g.wanted) end`;
 }
 
 interface Drawn {
@@ -181,17 +194,20 @@ async function claim(tx: Tx, fits: SQL, count: number): Promise<{ locked: number
   return { locked: locked.length, free: free.map(({ id }) => id) };
 }
 
-/** `chosen`: a query of `id` and `place`, of tasks that this transaction has locked. `gold`: how many of them are gold. */
+/**
+ * `chosen`: a query of `id` and `place`, of tasks that this transaction has locked. `gold`: how many of them are gold.
+ * `fence`: of the task `g`, as its labeler is told.
+ */
 async function writeLeases(
   tx: Tx,
   request: LeaseRequest,
-  { chosen, gold }: { chosen: SQL; gold: number },
+  { chosen, gold, fence }: { chosen: SQL; gold: number; fence: SQL },
 ): Promise<LeasedTask[]> {
   return preparedRows(
     tx,
     sql`with chosen as (${chosen}), taken as (
-        update label_task t set fence = t.fence + 1 from chosen c where t.id = c.id
-        returning t.id, t.batch, t.fence, t.floor, t.item, t.suggestion, c.place
+        update label_task g set fence = g.fence + 1 from chosen c where g.id = c.id
+        returning g.id, g.batch, ${fence} as fence, g.floor, g.item, g.suggestion, c.place
       ), lent as (
         insert into lease (task, batch, labeler, fence, place, leased_at, expires_at)
         select id, ${request.batch}, ${request.labeler}, fence, place, clock_timestamp(), clock_timestamp() + ${ttl(request)}

@@ -1,4 +1,5 @@
 // Label batches are opened: by a run's node, or by somebody over HTTP, and then with a workflow of their own.
+import { randomUUID } from 'node:crypto';
 import { sql } from 'drizzle-orm';
 import type { Task } from '../domain/dataset.js';
 import { Failure } from '../domain/failures.js';
@@ -145,14 +146,16 @@ async function insertBatch(
   await rows(
     tx,
     sql`insert into label_batch (id, project, dataset, run, node, workflow_id, task, kind, policy, classes, origin,
-        deadline)
+        salt, blind, deadline)
       values (${id}, ${batch.project}, ${batch.dataset}, ${asker.run}, ${asker.node},
         ${workflowIds.labels(batch.project, id)}, ${batch.task}, ${kind}, ${json(batch.policy ?? {})},
-        ${json(batch.classes)}, ${json(asker.origin)}, ${batch.deadline.toISOString()})`,
+        ${json(batch.classes)}, ${json(asker.origin)},
+        ${randomUUID()}, ${isBlind(batch, asker)}, ${batch.deadline.toISOString()})`,
   );
   const { min } = policyOf(batch.policy ?? {}).overlap;
+  const ids = taskIds(batch.tasks.length);
   const tasks = batch.tasks.map(({ answers, ...task }, position) => ({
-    ...{ id: newId('task'), position, wanted: min, ...task },
+    ...{ id: ids[position]!, position, wanted: min, ...task },
     brought: answers ?? [],
   }));
   for (let from = 0; from < tasks.length; from += insertedAtOnce) {
@@ -167,6 +170,14 @@ async function insertBatch(
   );
   return id;
 }
+
+/** Ids in no order: those made last, of gold items, would sort last. */
+const taskIds = (count: number) =>
+  Array.from({ length: count }, () => newId('task')).sort((a, b) => (a.slice(-10) < b.slice(-10) ? -1 : 1));
+
+/** Of a run's batch: some items test labelers or the model. Who opens a batch of their own says what people see. */
+const isBlind = ({ tasks }: NewBatchFacts, { run }: { run: string | null }) =>
+  run !== null && tasks.some(({ gold, reason }) => gold !== undefined || reason === 'audit');
 
 /** Tasks of one statement; a batch may have a hundred thousand. */
 const insertedAtOnce = 5_000;

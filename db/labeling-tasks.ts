@@ -6,7 +6,7 @@ import { type LabelPolicy, needsReview, policyOf } from '../domain/label-policy.
 import type { TaskAnswer, TaskReview } from '../domain/label-task.js';
 import type { AskReason, ReviewVerdict, Suggestion, TaskStatus } from '../domain/labeling.js';
 import { iso, row, rows, type Tx } from './client.js';
-import { shownReason } from './labeling-batch.js';
+import { shownReason, shownSuggestion } from './labeling-batch.js';
 import { readCursor, toPage, type Page, type PageRequest } from './page.js';
 
 export interface TaskView {
@@ -56,35 +56,38 @@ export async function listTasks(
   tx: Tx,
   request: { project: string; batch: string; filter?: TaskFilter; page: PageRequest },
 ): Promise<Page<TaskView>> {
-  const batch = await row<{ policy: Partial<LabelPolicy> }>(
+  const batch = await row<{ policy: Partial<LabelPolicy>; salt: string }>(
     tx,
-    sql`select policy from label_batch where id = ${request.batch} and project = ${request.project}`,
+    sql`select policy, salt from label_batch where id = ${request.batch} and project = ${request.project}`,
   );
   if (batch === null) throw new Failure('NotFound', `there is no label batch ${request.batch}`);
   const after = readCursor(request.page, ['number']);
   const found = await rows<Omit<TaskView, 'needsReview'> & { position: number }>(
     tx,
-    sql`select t.id as "taskId", t.position, t.key, t.item, t.status, t.fence, t.label, t.confidence, t.suggestion,
-        t.given, ${shownReason} as reason, t.review, t.reviewer, ${answers} as answers,
+    sql`select t.id as "taskId", t.position, t.key, t.item, t.status, t.fence, t.label, t.confidence,
+        ${shownSuggestion} as suggestion, t.given, ${shownReason} as reason, t.review, t.reviewer, ${answers} as answers,
         ${reviewsOfTask} as reviews
       from label_task t
       where t.batch = ${request.batch} and t.gold is null and ${condition(request.filter)}
         and t.position > ${after === null ? -1 : after[0]}
       order by t.position limit ${request.page.limit + 1}`,
   );
-  const policy = policyOf(batch.policy);
+  const rules = { policy: policyOf(batch.policy), salt: batch.salt };
   return toPage(
     found,
     request.page,
     ({ position }) => [position],
-    ({ position: _, ...task }) => ({ ...task, needsReview: isWaiting(policy, task), ...moments(task) }),
+    ({ position: _, ...task }) => ({ ...task, needsReview: isWaiting(rules, task), ...moments(task) }),
   );
 }
 
-function isWaiting(policy: LabelPolicy, task: Omit<TaskView, 'needsReview'>): boolean {
+function isWaiting(
+  { policy, salt }: { policy: LabelPolicy; salt: string },
+  task: Omit<TaskView, 'needsReview'>,
+): boolean {
   if (task.status !== 'labelled') return false;
   if (task.review === 'dispute') return true;
-  return task.review === null && needsReview(policy, task.taskId, task.confidence);
+  return task.review === null && needsReview(policy, salt + task.taskId, task.confidence);
 }
 
 function moments({ answers, reviews }: Pick<TaskView, 'answers' | 'reviews'>): Pick<TaskView, 'answers' | 'reviews'> {

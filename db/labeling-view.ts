@@ -116,11 +116,11 @@ export async function countsOf(tx: Tx, batch: string): Promise<BatchCounts & { o
 
 /** Labels that a reviewer must look at before the batch is accepted: a share of them, those in doubt, and disputes. */
 export async function unreviewedTasks(tx: Tx, batch: string): Promise<number> {
-  const { policy } = await batchRules(tx, batch);
+  const { policy, salt } = await batchRules(tx, batch);
   const open = await rows<{ id: string; confidence: number | null; disputed: boolean }>(
     tx,
     sql`select id, confidence, review is not null as disputed from label_task
       where batch = ${batch} and status = 'labelled' and gold is null and (review is null or review = 'dispute')`,
   );
-  return open.filter(({ id, confidence, disputed }) => disputed || needsReview(policy, id, confidence)).length;
+  return open.filter(({ id, confidence, disputed }) => disputed || needsReview(policy, salt + id, confidence)).length;
 }

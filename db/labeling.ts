@@ -11,7 +11,7 @@ export { batchAsked, type BatchAsked } from './labeling-asked.js';
 export { escalateBatch } from './labeling-escalate.js';
 export { annotate, type AnnotateRequest, type AnnotateResult } from './labeling-answer.js';
 export { batchAnswers } from './labeling-answers.js';
-export { checkedKeys, keysOfModels } from './labeling-checked.js';
+export { type CheckedKey, checkedKeys, keysOfModels } from './labeling-checked.js';
 export { settleBatch } from './labeling-batch.js';
 export { leaseTasks, type LeaseRequest } from './labeling-lease.js';
 export { listReviewed } from './labeling-reviewed.js';

@@ -129,6 +129,9 @@ export function coveredItems<T extends Pick<CheckedItem, 'probabilities'>>(sampl
   return sample.filter(({ probabilities }) => guessOf(probabilities).confidence >= threshold);
 }
 
+/** How often people are asked about one item that they leave without an answer; then it counts as a wrong label. */
+export const mostTries = 2;
+
 /** Audit items that one round's batch takes beside its own tasks. */
 export function auditQuota(batchSize: number): number {
   return Math.max(1, Math.floor(batchSize / 2));

@@ -51,7 +51,7 @@ export function policyOf(stored: Partial<LabelPolicy>): LabelPolicy {
   return { ...defaultPolicy, ...stored };
 }
 
-/** 32 bits from a text (FNV-1a, then murmur3's finaliser): a labeler cannot tell what comes, a replay gives the same. */
+/** 32 bits from a text (FNV-1a, then murmur3's finaliser). With a batch's secret salt in it nobody can tell what comes. */
 function hashOf(text: string): number {
   let word = 0x811c9dc5;
   for (let i = 0; i < text.length; i += 1) word = Math.imul(word ^ text.charCodeAt(i), 0x01000193);
@@ -61,7 +61,7 @@ function hashOf(text: string): number {
 }
 
 /**
- * Whether the `place`-th item that this labeler is given (from 0) is a gold one: exactly one in each stretch of
+ * `who`: the batch's salt and the labeler. Whether the `place`-th item that this labeler is given (from 0) is a gold one: exactly one in each stretch of
  * round(1 / share) items, at a place of its own. So in any 100 items there are 100 · share of them, give or take one
  * where 1 / share is whole.
  */
@@ -77,7 +77,7 @@ export function isFit({ gold }: LabelPolicy, answered: number, right: number): b
   return answered < Math.max(1, gold.after) || right / answered >= gold.minScore;
 }
 
-/** Whether a reviewer must look: a share of the items, by their ids, and those that are in doubt. */
+/** Whether a reviewer must look: a share of the items, by the batch's salt and their ids, and those that are in doubt. */
 export function needsReview({ review, overlap }: LabelPolicy, task: string, confidence: number | null): boolean {
   if (review.share <= 0) return false;
   const doubtful = overlap.max > 1 && confidence !== null && confidence < overlap.confidence;

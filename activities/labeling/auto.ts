@@ -1,12 +1,15 @@
 // What a campaign's round labels without people, and what people are asked to check of that: planned here, written with
 // the batch (db/auto.ts), decided about when the batch closes (db/auto-decision.ts).
-import { type AutoRound, dueAudits, openAuto } from '../../db/auto.js';
-import type { Tx } from '../../db/client.js';
+import { type AutoRound, dropAudits, type DueAudit, dueAudits, openAuto } from '../../db/auto.js';
+import { inTransaction, type Tx } from '../../db/client.js';
 import type { NewTask } from '../../db/labeling.js';
+import { runSpecification } from '../../db/run.js';
 import { auditQuota, type AutoPlan, autoPlanWithout, coveredItems, planAutoLabels } from '../../domain/auto-label.js';
 import type { PickPool } from '../../domain/label-pick.js';
 import type { StepInput } from '../../domain/run.js';
+import { currentStep } from '../step.js';
 import { certify, type Certified, type CertifyDeps } from './certify.js';
+import { keysInVersion } from './known.js';
 import { type PoolAsked, type ScoredPool, without } from './pool.js';
 
 type Audit = Pick<NewTask, 'key' | 'suggestion'> & { key: string; autoBatch: string | null };
@@ -32,7 +35,8 @@ export async function planRound(
   const certified = await certify(deps, input, asked);
   const plan = planOf(auto, certified, asked.seed);
   const quota = auditQuota(asked.batchSize);
-  const earlier = await dueAudits(deps.db, auto.campaign, quota);
+  const due = await presentAudits(deps, input, auto);
+  const earlier = due.slice(0, quota);
   const classes = certified?.classes ?? [];
   const checked = plan.audit.slice(0, quota - earlier.length);
   const wanted = new Set(checked);
@@ -45,7 +49,7 @@ export async function planRound(
   return {
     scored: certified?.scored ?? null,
     plan,
-    left: (rows) => without(rows, new Set(plan.labels.map(({ key }) => key))),
+    left: (rows) => without(rows, new Set([...plan.labels, ...due].map(({ key }) => key))),
     audits: [...audits, ...own],
     open: (tx, batch, taken) =>
       openAuto(tx, {
@@ -59,6 +63,23 @@ export async function planRound(
         },
       }),
   };
+}
+
+/** Labels that are still to be checked. Rows that a source has dropped cannot be shown: they leave the audit. */
+async function presentAudits(deps: CertifyDeps, input: StepInput, { campaign }: AutoRound): Promise<DueAudit[]> {
+  const due = await dueAudits(deps.db, campaign);
+  if (due.length === 0) return [];
+  const { document } = await runSpecification(deps.db, input.context.run);
+  const keys = due.map(({ key }) => key);
+  const there = await keysInVersion(deps, input, { column: document.dataset.key, keys });
+  const gone = due.filter(({ key }) => !there.has(key));
+  if (gone.length > 0) {
+    await inTransaction(deps.db, async (tx) => {
+      await currentStep().guard(tx);
+      await dropAudits(tx, gone);
+    });
+  }
+  return due.filter(({ key }) => there.has(key));
 }
 
 function planOf({ rules, number }: AutoRound, certified: Certified | null, seed: number): AutoPlan {

@@ -3,17 +3,17 @@
 // labels that a model gave. It also says what people are asked about next, so that the sample chooses nothing either.
 import { join } from 'node:path';
 import { identifier, sqlList, sqlLiteral } from '../../adapters/duckdb.js';
-import { streamInputs, typedColumns } from '../../adapters/inputs.js';
+import { typedColumns } from '../../adapters/inputs.js';
 import { inScratchFolder } from '../../adapters/scratch.js';
-import { checkedKeys, keysOfModels } from '../../db/labeling.js';
+import { type CheckedKey, checkedKeys, keysOfModels } from '../../db/labeling.js';
 import { runSpecification } from '../../db/run.js';
 import { type Digest, mediaTypes } from '../../domain/artifact.js';
 import type { CheckedItem } from '../../domain/auto-label.js';
 import type { Json } from '../../domain/json.js';
-import { pickInputs } from '../../domain/model.js';
 import type { StepInput } from '../../domain/run.js';
-import { labelledVersion, type SplitResult } from '../../domain/steps.js';
+import { labelledVersion } from '../../domain/steps.js';
 import { currentStep, keeping } from '../step.js';
+import { scoreKnown } from './known.js';
 import { type ChosenModel, type PoolAsked, type PoolDeps, type ScoredPool, scorePool } from './pool.js';
 
 export interface CertifyDeps extends PoolDeps {
@@ -28,7 +28,7 @@ export interface Checked extends CheckedItem {
 export interface Certified {
   /** Every unlabelled row of the training part as the model sees it, for picks and for labels without people. */
   scored: ScoredPool;
-  /** What people said of the rows that the model did not learn from, in key order. */
+  /** What people said of the rows that the model did not learn from, in key order; -1 too where they said nothing. */
   sample: Checked[];
   /** In the order of the probabilities. */
   classes: string[];
@@ -42,12 +42,13 @@ export async function certify(deps: CertifyDeps, input: StepInput, asked: PoolAs
   const { document, dataset } = await runSpecification(deps.db, input.context.run);
   if (document.dataset.task !== 'classification') return null;
   const checked = await checkedKeys(deps.db, dataset);
-  const hidden = [...new Set([...checked, ...(await keysOfModels(deps.db, dataset))])];
+  const models = new Set(await keysOfModels(deps.db, dataset));
+  const hidden = [...new Set([...checked.map(({ key }) => key), ...models])];
   const model = await modelWithout(deps, input, hidden);
   if (!model) return null;
-  const by = `a model that has not seen the ${checked.length} rows that people drew and labelled`;
+  const by = `a model that has not seen the ${checked.length} rows that were drawn and shown to people`;
   const scored = await scorePool(deps, input, { ...asked, model: { ...model, by } });
-  const sample = await sampleOf(deps, input, model, new Set(checked));
+  const sample = await sampleOf(deps, input, { model, scored, checked, models });
   return { scored, sample, classes: scored.classes };
 }
 
@@ -80,33 +81,25 @@ export async function withoutLabels(deps: CertifyDeps, version: Digest, keys: st
   });
 }
 
-/** Of these rows those that are still in the training part, as the model sees them. */
+/**
+ * What people said of these rows, as far as they are still in the training part. A row without a word of theirs counts as
+ * one where the model is wrong: people skip what is hard, and a sample without it would flatter the model.
+ */
 async function sampleOf(
   deps: CertifyDeps,
   input: StepInput,
-  { signature, score }: ChosenModel,
-  keys: ReadonlySet<string>,
+  of: { model: ChosenModel; scored: ScoredPool; checked: readonly CheckedKey[]; models: ReadonlySet<string> },
 ): Promise<Checked[]> {
-  const sample: Checked[] = [];
-  if (keys.size === 0) return sample;
-  const { split } = input.inputs['split'] as unknown as SplitResult;
-  const place = {
-    file: await deps.artifacts.localPath(labelledVersion(input).file),
-    split: await deps.artifacts.localPath(split),
-  };
-  const { signal } = currentStep();
-  for await (const rows of streamInputs(deps.duck, { ...place, part: 'train', labelled: true, signature, signal })) {
-    const own = rows.keys.flatMap((key, row) => (keys.has(key) ? [row] : []));
-    if (own.length === 0) continue;
-    const { probabilities } = await score(pickInputs(rows.inputs, signature, own));
-    const width = signature.classes.length;
-    own.forEach((row, at) => {
-      sample.push({
-        key: rows.keys[row]!,
-        label: signature.classes.indexOf(rows.labels[row] ?? ''),
-        probabilities: Array.from(probabilities?.subarray(at * width, (at + 1) * width) ?? []),
-      });
-    });
-  }
-  return sample;
+  const { model, checked, models } = of;
+  const { rows } = of.scored;
+  const { classes } = model.signature;
+  const answered = new Map(checked.map((one) => [one.key, one.answered]));
+  const known = await scoreKnown(deps, input, model, new Set(answered.keys()));
+  const labelled = known.map(({ key, label, probabilities }): Checked => {
+    return { key, probabilities, label: models.has(key) ? -1 : classes.indexOf(label) };
+  });
+  const silent = rows.keys.flatMap((key, row): Checked[] =>
+    answered.get(key) === false ? [{ key, probabilities: Array.from(rows.probabilities(row) ?? []), label: -1 }] : [],
+  );
+  return [...labelled, ...silent].sort((a, b) => (a.key < b.key ? -1 : 1));
 }

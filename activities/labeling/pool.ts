@@ -9,7 +9,7 @@ import { champion as championOf } from '../../db/model.js';
 import { runSpecification } from '../../db/run.js';
 import type { Digest } from '../../domain/artifact.js';
 import { isDiverse } from '../../domain/label-diverse.js';
-import type { PickedTask, PickPool } from '../../domain/label-pick.js';
+import type { PickPool } from '../../domain/label-pick.js';
 import type { Strategy } from '../../domain/labeling.js';
 import {
   type FittedFeatures,
@@ -44,6 +44,8 @@ export interface ScoredPool {
   by: string;
   /** Vectors of labelled rows of the training part; empty where the strategy compares no rows. */
   covered: Float32Array[];
+  /** Null where nothing was scored. */
+  model: ChosenModel | null;
 }
 
 export interface ChosenModel {
@@ -105,7 +107,7 @@ export async function scorePool(deps: PoolDeps, input: StepInput, asked: PoolAsk
     if (scored) scores.push(scored.probabilities ?? new Float32Array(own.length * classes.length).fill(NaN));
   }
   const rows = rowsOf(keys, model && { probabilities: joinedFloats(scores), width: classes.length });
-  const pool = { rows, classes, covered: [], by: model?.by ?? 'nobody: a random draw' };
+  const pool = { rows, classes, covered: [], by: model?.by ?? 'nobody: a random draw', model };
   const { strategy } = asked;
   if (!model || !isDiverse(strategy) || keys.length === 0) return pool;
   return addVectors(deps, pool, { ...asked, model, strategy, from });
@@ -151,7 +153,7 @@ export async function chooseModel(deps: PoolDeps, input: StepInput): Promise<Cho
 /** What the model would say of each picked row, for the people who ask for it. */
 export function suggestionsOf(
   scored: ScoredPool,
-  picks: PickedTask[],
+  picks: { key: string }[],
 ): Map<string, { label: string; confidence: number }> {
   const picked = new Set(picks.map(({ key }) => key));
   const suggestions = new Map<string, { label: string; confidence: number }>();

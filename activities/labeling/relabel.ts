@@ -1,20 +1,19 @@
 // Labelled rows to be asked about again: those whose label confident learning suspects, or those that somebody named.
 import { identifier, sqlLiteral } from '../../adapters/duckdb.js';
-import { readInputs } from '../../adapters/inputs.js';
 import { relabelledKeys } from '../../db/labeling.js';
 import { runSpecification } from '../../db/run.js';
 import { Failure } from '../../domain/failures.js';
 import { keysOf, unknownKeys } from '../../domain/label-ask.js';
 import type { PickedTask } from '../../domain/label-pick.js';
-import { pickSuspects } from '../../domain/label-suspects.js';
+import { type JudgedRows, pickSuspects } from '../../domain/label-suspects.js';
 import type { AskReason, Suggestion } from '../../domain/labeling.js';
 import type { Labeling } from '../../domain/document-labeling.js';
-import { piecesOf } from '../../domain/model.js';
 import type { StepInput } from '../../domain/run.js';
 import { labelledVersion } from '../../domain/steps.js';
 import { argMax } from '../../stats/rank.js';
 import { type FoldDeps, outOfSample } from './folds.js';
-import { chooseModel } from './pool.js';
+import { guessesBy } from './known.js';
+import { type ChosenModel, chooseModel } from './pool.js';
 
 /** A row to ask about, and the label that it has. */
 export interface AskedRow extends Omit<PickedTask, 'reason'> {
@@ -26,6 +25,8 @@ export interface AskedRow extends Omit<PickedTask, 'reason'> {
 export interface AskedRows {
   picks: AskedRow[];
   suggestions: Map<string, Suggestion>;
+  /** As `suggestions`, of labelled rows that are no picks: tests of the labelers. */
+  guess(keys: readonly string[]): Promise<Map<string, Suggestion>>;
   /** That the model knows. */
   classes: string[];
   /** How they were chosen, for the step's summary. */
@@ -43,20 +44,25 @@ export async function askSuspects(
   const { document } = await runSpecification(deps.db, input.context.run);
   // the folds stay as they are from run to run, so that a suspicion does not come and go with them
   const rows = await outOfSample(deps, input, document.split.seed);
-  const none = { picks: [], suggestions: new Map(), classes: [], how: 'suspects' };
+  const none = {
+    picks: [],
+    suggestions: new Map(),
+    guess: () => Promise.resolve(new Map()),
+    classes: [],
+    how: 'suspects',
+  };
   if (!rows) return { ...none, nothing: 'too few rows of the training part have a label to suspect any' };
   const done = await relabelledKeys(deps.db, asked.dataset);
   const found = pickSuspects(rows, { ...asked, done });
   return {
     picks: found.map(({ guess: _, ...pick }) => pick),
     suggestions: new Map(found.map(({ key, guess }) => [key, guess])),
+    guess: (keys) => Promise.resolve(guessesAmong(rows, keys)),
     classes: rows.classes,
     how: `suspects among ${rows.keys.length} labels, by models that have not seen them`,
     nothing: `no label of ${rows.keys.length} is suspected`,
   };
 }
-
-const mostScored = 4_096;
 
 /** Exactly the named rows, in their order, of any part. @throws Failure `RowsUnknown` */
 export async function askNamed(deps: FoldDeps, input: StepInput, labeling: Labeling): Promise<AskedRows> {
@@ -72,34 +78,33 @@ export async function askNamed(deps: FoldDeps, input: StepInput, labeling: Label
   const faults = unknownKeys(keys, new Set(given.keys()), 'labeling.ask.keys');
   const [first] = faults;
   if (first) throw new Failure('RowsUnknown', `${first.path}: ${first.message}`, { faults });
-  const { suggestions, classes } = await guesses(deps, input, { file, keys, labeling });
+  const model = await guessing(deps, input, labeling);
+  const guess = (some: readonly string[]) => guessesBy(deps, input, model, some);
+  const suggestions = await guess(keys);
+  const classes = model?.signature.classes ?? [];
   const why = { reason: 'named' as const, score: null, probability: null };
   const picks = keys.map((one) => ({ key: one, given: given.get(one) ?? null, ...why }));
-  return { picks, suggestions, classes, how: 'rows by key', nothing: '' };
+  return { picks, suggestions, guess, classes, how: 'rows by key', nothing: '' };
 }
 
-/** What the model takes the rows for; nothing where people are shown no guess, and where none can be had. */
-async function guesses(
-  deps: FoldDeps,
-  input: StepInput,
-  { file, keys, labeling }: { file: string; keys: string[]; labeling: Labeling },
-): Promise<Pick<AskedRows, 'suggestions' | 'classes'>> {
+/** Null where people are shown no guess, and where none can be had. */
+async function guessing(deps: FoldDeps, input: StepInput, labeling: Labeling): Promise<ChosenModel | null> {
   const { document } = await runSpecification(deps.db, input.context.run);
   const wanted = document.dataset.task === 'classification' && labeling.policy.suggestion !== 'none';
-  const model = wanted ? await chooseModel(deps, input) : null;
-  const suggestions = new Map<string, Suggestion>();
-  if (!model) return { suggestions, classes: [] };
-  const { signature } = model;
-  const { classes } = signature;
-  const rows = await readInputs(deps.duck, { file, keys, signature });
-  for (const piece of piecesOf(rows.inputs, signature, mostScored)) {
-    if (piece.rows === 0) break;
-    const { probabilities = new Float32Array(0) } = await model.score(piece);
-    for (let row = 0; row < piece.rows; row += 1) {
+  return wanted ? chooseModel(deps, input) : null;
+}
+
+/** What models that have not seen their labels take rows for. */
+function guessesAmong(
+  { keys, classes, probabilities }: JudgedRows,
+  wanted: readonly string[],
+): Map<string, Suggestion> {
+  const some = new Set(wanted);
+  return new Map(
+    keys.flatMap((key, row): [string, Suggestion][] => {
+      if (!some.has(key)) return [];
       const best = argMax(probabilities, row * classes.length, classes.length);
-      const confidence = probabilities[row * classes.length + best] ?? 0;
-      suggestions.set(rows.keys[suggestions.size]!, { label: classes[best] ?? '', confidence });
-    }
-  }
-  return { suggestions, classes };
+      return [[key, { label: classes[best] ?? '', confidence: probabilities[row * classes.length + best] ?? 0 }]];
+    }),
+  );
 }

@@ -1,4 +1,5 @@
 // The two ends of a label step: which rows to ask people about, and the dataset version with their answers in it.
+import { randomInt } from 'node:crypto';
 import { identifier, sqlLiteral } from '../../adapters/duckdb.js';
 import { readInputs } from '../../adapters/inputs.js';
 import { inTransaction } from '../../db/client.js';
@@ -12,7 +13,7 @@ import { Failure } from '../../domain/failures.js';
 import type { Json } from '../../domain/json.js';
 import { mixAudit } from '../../domain/auto-label.js';
 import { pickFrom } from '../../domain/label-pick.js';
-import type { BatchCounts } from '../../domain/labeling.js';
+import type { BatchCounts, Suggestion } from '../../domain/labeling.js';
 import { allClasses } from '../../domain/measure.js';
 import type { PipelineDocument } from '../../domain/pipeline.js';
 import type { StepInput, StepResultBase } from '../../domain/run.js';
@@ -21,6 +22,7 @@ import { type LabelResult, labelledVersion, type SplitResult } from '../../domai
 import { createRandom, drawWithout } from '../../stats/prng.js';
 import { currentStep } from '../step.js';
 import { planRound, type RoundPlan } from './auto.js';
+import { guessesBy } from './known.js';
 import { type PoolAsked, scorePool, suggestionsOf } from './pool.js';
 import { type PseudoDeps, withPseudoLabels } from './pseudo.js';
 import { type AskedRows, askNamed, askSuspects } from './relabel.js';
@@ -58,12 +60,16 @@ async function openLabels(deps: LabelingDeps, input: StepInput): Promise<OpenedL
   const chosen = await askedRows(deps, input, { ...labeling, seed, dataset }, auto);
   const { picks, suggestions } = chosen;
   const due = auto?.audits ?? [];
-  if (picks.length + due.length === 0) return { summary: chosen.nothing, batch: null };
-  const tests = await goldRows(deps, input, labeling, new Set(picks.map(({ key }) => key)));
+  const none = { summary: chosen.nothing, batch: null };
+  if (picks.length + due.length === 0) return none;
+  const tests = await goldRows(deps, input, labeling, new Set([...picks, ...due].map(({ key }) => key)));
   const items = await readItems(deps, input, document, schema, [...picks, ...due, ...tests]);
   // rows that a source has dropped since cannot be shown
   const audits = due.filter(({ key }) => items.has(key));
+  if (picks.length + audits.length === 0) return none;
   const classes = document.dataset.task === 'classification' ? await knownClasses(deps, input, chosen.classes) : null;
+  // an item without a guess among others would be a test
+  const known = tests.length > 0 ? await chosen.guess(tests.map(({ key }) => key)) : new Map<string, Suggestion>();
   const openedAt = new Date();
   const deadline = new Date(openedAt.getTime() + labeling.deadlineMs);
   const { run, project } = input.context;
@@ -79,13 +85,13 @@ async function openLabels(deps: LabelingDeps, input: StepInput): Promise<OpenedL
       ...{ reason: 'audit', probability: null, score: null },
     }));
     const gold = tests.map(({ key, label }) => ({
-      ...{ key, item: items.get(key) ?? {}, gold: label, suggestion: suggestions.get(key) ?? null },
+      ...{ key, item: items.get(key) ?? {}, gold: label, suggestion: known.get(key) ?? null },
       ...{ reason: 'explore' as const, probability: null, score: null },
     }));
     const { task } = document.dataset;
     const batch = await openBatch(tx, {
       ...{ run, node: input.node, project, dataset, deadline, classes, task, policy: labeling.policy },
-      tasks: [...mixAudit(asked, checks, seed), ...gold],
+      tasks: [...mixAudit(asked, checks, randomInt(2 ** 32)), ...gold],
     });
     await auto?.open(tx, batch.id, audits);
     const since = new Date(Date.parse(batch.deadline) - labeling.deadlineMs).toISOString();
@@ -125,6 +131,7 @@ async function askedRows(
   return {
     picks: picks.map((pick) => ({ ...pick, given: null })),
     suggestions: suggestionsOf(scored, picks),
+    guess: (keys) => guessesBy(deps, input, scored.model, keys),
     classes: scored.classes,
     how: `${labeling.strategy}, ${scored.by}`,
     nothing: 'every row of the training part has a label',

@@ -64,6 +64,10 @@ export const labelBatch = pgTable(
     classes: jsonb('classes').$type<string[]>(),
     /** What an import has to know to give the whole back in its form (domain/exchange); null: not imported. */
     origin: jsonb('origin').$type<Json>(),
+    /** Secret: where gold items come and which labels a reviewer must look at cannot be told from the batch's id. */
+    salt: text('salt').notNull().default(''),
+    /** Some items test people or a model: until it is decided no suggestion says how sure the model is. */
+    blind: boolean('blind').notNull().default(false),
     deadline: at('deadline').notNull(),
     /** Largest share of the deadline, in percent, that labelers were reminded at. */
     reminded: integer('reminded').notNull().default(0),

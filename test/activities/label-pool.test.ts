@@ -3,10 +3,11 @@ import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { certify } from '../../activities/labeling/certify.js';
 import { scorePool } from '../../activities/labeling/pool.js';
+import { createLabelingSteps } from '../../activities/labeling/steps.js';
 import { quickModel } from '../../activities/training/quick.js';
 import { createScorer, type Scorer } from '../../adapters/scorer.js';
 import { datasetOf } from '../../db/dataset.js';
-import { decideBatch, openBatch } from '../../db/labeling.js';
+import { decideBatch, leaseTasks, openBatch } from '../../db/labeling.js';
 import type { Json } from '../../domain/json.js';
 import { pickFrom, type Strategy } from '../../domain/labeling.js';
 import { documentOf, type Done, openWorld } from './dataset-run.js';
@@ -130,6 +131,8 @@ it('a model that is to be checked has seen neither what people drew and labelled
   const asked = { strategy: 'margin' as const, batchSize: 12, explore: 0.5, seed: 1 };
   const { rows } = await world.runStep('labels', context, () => scorePool(deps, input, asked));
   const picks = pickFrom(rows, asked);
+  // people do not get to it, or do not know
+  const left = picks.find(({ reason }) => reason === 'explore');
   const { id: dataset } = await datasetOf(world.db, 'default', 'checked');
   const answer = { annotator: 'kim', seconds: null, comment: null, source: null };
   const { id: batch } = await openBatch(world.db, {
@@ -138,7 +141,7 @@ it('a model that is to be checked has seen neither what people drew and labelled
     // classes that a model can know only from these rows
     tasks: picks.map((pick) => ({
       ...{ ...pick, item: {}, suggestion: null },
-      answers: [{ ...answer, label: pick.reason === 'explore' ? 'drawn' : 'chosen' }],
+      answers: pick === left ? [] : [{ ...answer, label: pick.reason === 'explore' ? 'drawn' : 'chosen' }],
     })),
   });
   const close = { batch, decisionId: 'd', decision: 'close' as const, by: 'kim', verified: true };
@@ -155,6 +158,25 @@ it('a model that is to be checked has seen neither what people drew and labelled
   const drawn = picks.filter(({ reason }) => reason === 'explore').map(({ key }) => key);
   expect(found?.sample.map(({ key }) => key)).toEqual(drawn.sort());
   expect(found?.sample.every(({ label, probabilities }) => label === -1 && probabilities.length === 3)).toBe(true);
-  expect(found?.scored.rows.keys).toHaveLength(rows.keys.length - 12 - 5);
+  expect(found?.scored.rows.keys).toHaveLength(rows.keys.length - 11 - 5);
   expect(found?.scored.by).toContain('has not seen the 6 rows');
+});
+
+it('a test of labelers has a guess like every other item of its batch, and nobody hears how sure it is', async () => {
+  const labeling = { strategy: 'margin', batchSize: 6, explore: 0, deadline: '1 hour', gold: { share: 0.25 } };
+  const done = await world.run({
+    ...documentFor('tests', { type: 'linear', params: { epochs: 3 }, seed: 1 }),
+    labeling,
+  });
+  // the steps before have ended it
+  await world.db.execute(sql`update run set status = 'running', finished_at = null where id = ${done.context.run}`);
+  const { input, deps } = labelStep(done);
+  const steps = createLabelingSteps(deps as unknown as Parameters<typeof createLabelingSteps>[0]);
+  const { batch } = await world.runStep('labels', done.context, () => steps.openLabels(input));
+  const { rows } = await world.db.execute<{ gold: boolean; sure: number }>(sql`select gold is not null as gold,
+    (suggestion ->> 'confidence')::float8 as sure from label_task where batch = ${batch!.id}`);
+  expect(rows.filter(({ gold }) => gold)).toHaveLength(4);
+  expect(rows.every(({ sure }) => sure > 0)).toBe(true);
+  const leased = await leaseTasks(world.db, { project: 'default', batch: batch!.id, labeler: 'kim', count: 6 });
+  expect(leased.map(({ suggestion }) => suggestion?.confidence)).toEqual(Array(6).fill(null));
 });

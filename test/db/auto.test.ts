@@ -1,7 +1,8 @@
 import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type AutoRound, autoRound, dueAudits, openAuto, withdrawnFrom } from '../../db/auto.js';
+import { type AutoRound, autoRound, dropAudits, dueAudits, openAuto, withdrawnFrom } from '../../db/auto.js';
 import { advanceCampaign, createCampaign } from '../../db/campaign.js';
+import { campaignPeople } from '../../db/campaign-asked.js';
 import { campaignView } from '../../db/campaign-view.js';
 import { inTransaction } from '../../db/client.js';
 import { addDatasetVersion, getDatasetVersion } from '../../db/dataset.js';
@@ -11,6 +12,7 @@ import {
   decideBatch,
   type DecideBatch,
   labelsOf,
+  leaseTasks,
   listTasks,
   openBatch,
 } from '../../db/labeling.js';
@@ -18,7 +20,7 @@ import { closeRun, runSpecification } from '../../db/run.js';
 import { beginStep, finishStep } from '../../db/step.js';
 import type { AutoPlan } from '../../domain/auto-label.js';
 import { testDatabase, type TestDatabase } from '../support/database.js';
-import { ask, count, digestOf, makePipeline, tasks, versionOf } from './facts.js';
+import { ask, count, digestOf, makeBatch, makePipeline, tasks, versionOf } from './facts.js';
 
 let base: TestDatabase;
 beforeAll(async () => {
@@ -72,12 +74,12 @@ interface Opened {
 }
 
 /** The next round's batch: `own` and due audits among its tasks, each answered at once as `answer` says. */
-async function openRound(id: string, plan: AutoPlan, answer: (key: string) => string): Promise<Opened> {
+async function openRound(id: string, plan: AutoPlan, answer: (key: string) => string | null): Promise<Opened> {
   await inTransaction(base.db, (tx) => advanceCampaign(tx, id, new Map(), Date.now()));
   const run = (await campaignView(base.db, 'default', id)).rounds.at(-1)!.run;
   const { dataset } = await runSpecification(base.db, run);
   const auto = (await autoRound(base.db, run))!;
-  const earlier = await dueAudits(base.db, id, 100);
+  const earlier = await dueAudits(base.db, id);
   const checked = [...plan.audit, ...earlier.map(({ key }) => key)];
   const given = { annotator: 'kim', seconds: null, comment: null, source: null };
   const open = () =>
@@ -88,8 +90,9 @@ async function openRound(id: string, plan: AutoPlan, answer: (key: string) => st
         tasks: [
           ...tasks(2).map((task) => ({ ...task, key: `${auto.round}${task.key}` })),
           ...checked.map((key) => ({
-            ...{ key, item: { id: key }, suggestion: null, reason: 'audit' as const, probability: null, score: null },
-            answers: [{ ...given, label: answer(key) }],
+            ...{ key, item: { id: key }, reason: 'audit' as const, probability: null, score: null },
+            suggestion: { label: 'a', confidence: 0.9 },
+            answers: [answer(key)].flatMap((label) => (label === null ? [] : [{ ...given, label }])),
           })),
         ],
       });
@@ -228,15 +231,24 @@ it.each(['batch', 'run'])(
       { status: 'void', audited: 0 },
     ]);
     expect((await labelsOf(base.db, first.dataset)).every(({ label }) => label === 'a')).toBe(true);
-    expect((await dueAudits(base.db, id, 100)).map(({ key }) => key)).toEqual(keys(1, 10));
+    expect((await dueAudits(base.db, id)).map(({ key }) => key)).toEqual(keys(1, 10));
     expect(await count(base.db, 'auto_label', sql`asked = ${second.batch}`)).toBe(0);
   },
 );
 
 it('nobody is told which items are checks while people answer', async () => {
   const id = await begun();
-  const opened = await openRound(id, planned(keys(0, 20), 4), () => 'a');
+  const opened = await openRound(id, planned(keys(0, 20), 4), (key) => (key === 'p0' ? 'a' : null));
   const page = { limit: 100, cursor: null };
+  const leased = await leaseTasks(base.db, { project: 'default', batch: opened.batch, labeler: 'lee', count: 10 });
+  expect(leased).toHaveLength(5);
+  expect(leased.some(({ suggestion }) => suggestion?.label === 'a')).toBe(true);
+  expect(leased.filter(({ suggestion }) => suggestion && suggestion.confidence !== null)).toEqual([]);
+  const sure = async () => {
+    const { items } = await listTasks(base.db, { project: 'default', batch: opened.batch, page });
+    return items.filter(({ suggestion }) => suggestion && suggestion.confidence !== null).length;
+  };
+  expect(await sure()).toBe(0);
   const reasons = async () => {
     const { items } = await listTasks(base.db, { project: 'default', batch: opened.batch, page });
     return [...new Set(items.map(({ reason }) => reason))].sort();
@@ -247,9 +259,14 @@ it('nobody is told which items are checks while people answer', async () => {
     ['explore', 4],
     ['strategy', 2],
   ]);
-  expect(asked.first.every(({ key }) => !key.startsWith('p'))).toBe(true);
+  expect(asked.first.filter(({ reason }) => reason === 'explore')).toHaveLength(4);
+  expect(asked.first.filter(({ reason }) => reason === 'audit')).toEqual([]);
+  const round = async () => (await campaignPeople(base.db, id)).asked.map(({ reason }) => reason);
+  expect(await round()).toEqual(['explore', 'strategy']);
   await close(opened);
   expect(await reasons()).toEqual(['audit', 'strategy']);
+  expect(await round()).toEqual(['audit', 'strategy']);
+  expect(await sure()).toBe(5);
 });
 
 it('checked rows that automatic labels cover leave the sample as long as these stand', async () => {
@@ -266,8 +283,51 @@ it('checked rows that automatic labels cover leave the sample as long as these s
       })),
     }),
   ).then(({ id: other }) => close({ batch: other }));
-  expect(await checkedKeys(base.db, dataset)).toEqual(['c2']);
+  expect(await checkedKeys(base.db, dataset)).toEqual([{ key: 'c2', answered: true }]);
   await close({ batch });
   expect(await auto(id)).toMatchObject([{ status: 'revoked' }]);
-  expect(await checkedKeys(base.db, dataset)).toEqual(['c1', 'c2']);
+  expect(await checkedKeys(base.db, dataset)).toEqual(['c1', 'c2'].map((key) => ({ key, answered: true })));
+});
+
+it('what people label on another occasion is checked: asked no more, and judged with the rest', async () => {
+  const id = await begun();
+  const first = await openRound(id, planned(keys(0, 20), 10), (key) => (key === 'p0' ? 'a' : null));
+  await close(first);
+  await end(first);
+  expect((await dueAudits(base.db, id)).map(({ key }) => key)).toEqual(keys(1, 10));
+  await base.db.execute(sql`update label set label = 'b', source = 'human', batch = null
+    where dataset = ${first.dataset} and key in ('p1', 'p2', 'p3', 'p4', 'p5')`);
+  expect((await dueAudits(base.db, id)).map(({ key }) => key)).toEqual(keys(6, 10));
+  await dropAudits(base.db, await dueAudits(base.db, id));
+  expect(await dueAudits(base.db, id)).toEqual([]);
+  await close(await openRound(id, planned([], 0), () => 'a'));
+  // what was dropped is no answer, neither a right nor a wrong one
+  expect((await auto(id))[0]).toMatchObject({ status: 'revoked', audited: 6, errors: 5 });
+});
+
+it('what people leave as often as they are asked counts as wrong', async () => {
+  const id = await begun();
+  const left = (key: string) => (key < 'p5' ? null : 'a');
+  for (const plan of [planned(keys(0, 10), 10), planned([], 0)]) {
+    const opened = await openRound(id, plan, left);
+    await close(opened);
+    await end(opened);
+  }
+  expect((await auto(id))[0]).toMatchObject({ status: 'revoked', audited: 10, errors: 5 });
+  expect(await dueAudits(base.db, id)).toEqual([]);
+});
+
+it('a drawn row that people skipped or left is part of the sample', async () => {
+  const { dataset, batch } = await makeBatch(base.db, 1, {
+    more: tasks(4).map((task, at) => ({
+      ...{ ...task, key: `d${task.key}`, reason: 'explore', probability: 0.1 },
+      answers: at === 2 ? [{ annotator: 'kim', label: 'a', seconds: null, comment: null, source: null }] : [],
+    })),
+  });
+  expect(await checkedKeys(base.db, dataset)).toEqual([]);
+  await base.db.execute(sql`update label_task set status = 'skipped' where batch = ${batch} and key = 'dk0001'`);
+  await close({ batch });
+  expect(await checkedKeys(base.db, dataset)).toEqual(
+    ['dk0000', 'dk0001', 'dk0002', 'dk0003'].map((key) => ({ key, answered: key === 'dk0002' })),
+  );
 });

@@ -14,7 +14,7 @@ import {
   reviewTasks,
   saveLabeler,
 } from '../../db/labeling.js';
-import type { LabelPolicy } from '../../domain/label-policy.js';
+import { isGoldPlace, type LabelPolicy } from '../../domain/label-policy.js';
 import type { Review } from '../../domain/labeling.js';
 import { testDatabase, type TestDatabase } from '../support/database.js';
 import { ask, count, failureOf, makeBatch, tasks } from './facts.js';
@@ -176,6 +176,27 @@ describe('gold items', () => {
     expect(await batchLabelers(base.db, batch)).toMatchObject([
       { labeler: 'kim', served: 60, answered: 60, gold: { answered: 6, right: 6 }, agreement: 1, pausedAt: null },
     ]);
+  });
+
+  it('cannot be told from the others: no fence, no confidence, and places that depend on a secret', async () => {
+    const more = goldTasks(4).map((task) => ({ ...task, suggestion: { label: 'a', confidence: 0.99 } }));
+    const { batch } = await makeBatch(base.db, 60, { policy: gold(0.5), more });
+    const served = [];
+    for (const who of ['kim', 'lee', 'mo', 'ann', 'bo']) served.push(...(await lease(batch, who, 8)));
+    expect(served).toHaveLength(40);
+    expect(new Set(served.map(({ fence }) => fence))).toEqual(new Set([1]));
+    expect(served.filter(({ suggestion }) => suggestion && suggestion.confidence !== null)).toEqual([]);
+    const [held] = await ask<{ salt: string; places: number[] }>(
+      base.db,
+      sql`select salt, (select jsonb_agg(l.place order by l.place) from lease l join label_task t on t.id = l.task
+          where l.batch = b.id and l.labeler = 'kim' and t.gold is not null) as places
+        from label_batch b where id = ${batch}`,
+    );
+    expect(held?.salt).toHaveLength(36);
+    const drawn = Array.from({ length: 8 }, (_, i) => i).filter((i) =>
+      isGoldPlace(0.5, `${held?.salt}${batch}/kim`, i),
+    );
+    expect(held?.places).toEqual(drawn);
   });
 
   it('pause who falls below, and what that person held goes to others', async () => {
