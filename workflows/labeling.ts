@@ -7,6 +7,7 @@ import {
   condition,
   isCancellation,
   makeContinueAsNewFunc,
+  patched,
   setCurrentDetails,
   setHandler,
   workflowInfo,
@@ -78,6 +79,8 @@ export async function labelBatch(input: BatchInput): Promise<BatchOutcome> {
 /** Reads the counts when answers came, reminds, closes at the deadline; returns when the batch is closed. */
 async function attend(state: State, input: BatchInput): Promise<void> {
   while (!isClosed(state)) {
+    // answers may come without a pause: then there is always something to read first
+    if (state.arrived && isLong(state) && patched('long-while-answers-come')) return goOn(state, input);
     if (state.arrived) {
       state.arrived = false;
       const { round, ...read } = await flow.readBatch({
@@ -90,20 +93,23 @@ async function attend(state: State, input: BatchInput): Promise<void> {
       show(state, input);
       continue;
     }
-    if (
-      workflowInfo().historyLength > mostEvents ||
-      workflowInfo().continueAsNewSuggested ||
-      state.decisions > mostDecisions
-    ) {
-      await condition(allHandlersFinished);
-      if (!isClosed(state)) await makeContinueAsNewFunc<typeof labelBatch>()({ ...afterwards(state, input) });
-      return;
-    }
+    if (isLong(state)) return goOn(state, input);
     const next = nextClock(state, input);
     const stirred = () => state.arrived || isClosed(state);
     if (await condition(stirred, Math.max(0, next.at - Date.now()), { summary: next.why })) continue;
     await ring(state, input, next.share);
   }
+}
+
+function isLong({ decisions }: State): boolean {
+  const { historyLength, continueAsNewSuggested } = workflowInfo();
+  return historyLength > mostEvents || continueAsNewSuggested || decisions > mostDecisions;
+}
+
+/** In a new run of this workflow, unless the batch is closed meanwhile. */
+async function goOn(state: State, input: BatchInput): Promise<void> {
+  await condition(allHandlersFinished);
+  if (!isClosed(state)) await makeContinueAsNewFunc<typeof labelBatch>()({ ...afterwards(state, input) });
 }
 
 /** Nobody waits for a batch of its own. */
