@@ -55,10 +55,13 @@ export async function lockBatch(tx: Tx, project: string, batch: string): Promise
 }
 
 /** What a batch that is known to be there asks for. */
-export async function batchRules(tx: Tx, batch: string): Promise<Pick<LockedBatch, 'kind' | 'policy' | 'salt'>> {
-  const { policy, ...rest } = await mustRow<{ kind: LabelKind; policy: Partial<LabelPolicy>; salt: string }>(
+export async function batchRules(
+  tx: Tx,
+  batch: string,
+): Promise<Pick<LockedBatch, 'kind' | 'classes' | 'policy' | 'salt'>> {
+  const { policy, ...rest } = await mustRow<Pick<StoredBatch, 'kind' | 'classes' | 'policy' | 'salt'>>(
     tx,
-    sql`select kind, policy, salt from label_batch where id = ${batch}`,
+    sql`select kind, classes, policy, salt from label_batch where id = ${batch}`,
   );
   return { ...rest, policy: policyOf(policy) };
 }

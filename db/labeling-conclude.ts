@@ -1,7 +1,7 @@
 // What the answers of a task come to once enough are there.
 import { sql, type SQL } from 'drizzle-orm';
 import { accuracyOf, consensusOf, wantedAfter } from '../domain/consensus.js';
-import { preferences } from '../domain/label-kind.js';
+import { choicesOf } from '../domain/label-kind.js';
 import type { TaskStatus } from '../domain/labeling.js';
 import { anyOf, json, rows, type Tx } from './client.js';
 import type { LockedBatch } from './labeling-batch.js';
@@ -68,8 +68,7 @@ export function conclude({ kind, classes, policy }: LockedBatch, task: AnsweredT
     .sort((a, b) => a.fence - b.fence)
     .map((one) => ({ label: one.label, accuracy: accuracyOf(one.right, one.answered) }));
   if (answers.length === 0) return { ...open, status: 'skipped' };
-  const choices = kind === 'preference' ? preferences.length : (classes?.length ?? null);
-  const found = consensusOf(kind, answers, choices);
+  const found = consensusOf(kind, answers, choicesOf(kind, classes));
   const more = wantedAfter(policy.overlap, wanted, found);
   if (more > wanted) return { ...open, wanted: more };
   return { ...open, status: 'labelled', label: found.label, confidence: found.confidence };

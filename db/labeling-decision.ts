@@ -3,6 +3,7 @@ import { sql } from 'drizzle-orm';
 import { Failure } from '../domain/failures.js';
 import { batchConsensus, hasClasses } from '../domain/batch-answers.js';
 import type { Json } from '../domain/json.js';
+import { choicesOf } from '../domain/label-kind.js';
 import type { BatchCounts, BatchDecisionKind, BatchStatus } from '../domain/labeling.js';
 import { appendAudit, type AuditEntry } from './audit.js';
 import { lockRunsOfAuto, settleAuto, voidAuto } from './auto.js';
@@ -162,9 +163,10 @@ async function sendBack(tx: Tx, batch: string, tasks: string[] | null): Promise<
  * batch only. What a reviewer has said stands.
  */
 async function concludeTogether(tx: Tx, batch: string): Promise<void> {
-  const { kind, policy } = await batchRules(tx, batch);
+  const { kind, policy, classes } = await batchRules(tx, batch);
   if (!hasClasses(kind) || policy.overlap.max < 2) return;
-  const found = [...batchConsensus(await batchAnswers(tx, batch))].map(([id, one]) => ({ id, ...one }));
+  const together = batchConsensus(await batchAnswers(tx, batch), choicesOf(kind, classes));
+  const found = [...together].map(([id, one]) => ({ id, ...one }));
   await rows(
     tx,
     sql`update label_task t set label = c.label, confidence = c.confidence
@@ -172,6 +174,16 @@ async function concludeTogether(tx: Tx, batch: string): Promise<void> {
       where t.id = c.id and t.status = 'labelled' and t.gold is null and t.review is null`,
   );
 }
+
+/**
+ * Whose label the task `t` has, in order: of the last reviewer who mended it above its floor, else of those whose answers count.
+ */
+const annotatorsOf = sql`coalesce(
+  (select jsonb_build_array(r.reviewer) from label_review r
+    where r.task = t.id and r.verdict = 'fix' and r.fence >= t.floor order by r.fence desc limit 1),
+  (select jsonb_agg(distinct a.annotator) from annotation a
+    where a.task = t.id and a.outcome = 'accepted' and a.fence > t.floor and a.label is not null),
+  '[]')`;
 
 /**
  * The labels of the batch become those of its dataset, where a dataset can hold them: a column holds one class or one
@@ -182,11 +194,7 @@ async function resolve(tx: Tx, batch: string): Promise<void> {
   await rows(
     tx,
     sql`insert into label (dataset, key, label, source, annotators, batch, relabel)
-      select b.dataset, t.key, t.label, 'human', (
-          select jsonb_agg(who order by who) from (
-            select a.annotator as who from annotation a
-              where a.task = t.id and a.outcome = 'accepted' and a.fence > t.floor and a.label is not null
-            union select t.reviewer where t.review = 'fix') people where who is not null), b.id, t.given is not null
+      select b.dataset, t.key, t.label, 'human', ${annotatorsOf}, b.id, t.given is not null
       from label_task t join label_batch b on b.id = t.batch
       where b.id = ${batch} and b.kind in ('single', 'number') and t.status = 'labelled' and t.gold is null
       order by t.key

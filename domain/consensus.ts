@@ -1,5 +1,5 @@
 // What several people's answers to one item come to, and how sure that is. Between answers, item by item; when a batch
-// closes, Dawid and Skene's model looks at all answers together (stats/dawid-skene.ts).
+// closes, all answers are looked at together (domain/batch-answers.ts).
 import { canonicalJson } from './json.js';
 import { type Box, labelParts, type LabelKind, type Span } from './label-kind.js';
 import type { Overlap } from './label-policy.js';
@@ -18,8 +18,10 @@ export interface Consensus {
 }
 
 /** Before anything is known about a person: as if they had had 4 of 5 gold items right. */
+export const accuracyBefore = { right: 4, wrong: 1 };
+
 export function accuracyOf(right: number, answered: number): number {
-  return (right + 4) / (answered + 5);
+  return (right + accuracyBefore.right) / (answered + accuracyBefore.right + accuracyBefore.wrong);
 }
 
 /**

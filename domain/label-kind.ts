@@ -7,6 +7,11 @@ export type LabelKind = (typeof labelKinds)[number];
 /** The answers to which of two is better. */
 export const preferences = ['left', 'right', 'tie'] as const;
 
+/** How many answers there are to choose from; null: any. */
+export function choicesOf(kind: LabelKind, classes: readonly string[] | null): number | null {
+  return kind === 'preference' ? preferences.length : (classes?.length ?? null);
+}
+
 /** A piece of the item's text, in UTF-16 code units as browsers count them: `start` inclusive, `end` exclusive. */
 export interface Span {
   start: number;

@@ -36,8 +36,8 @@ export function pairAgreement(counts: ArrayLike<number>, classes: number, weight
     units += 1;
     let pairs = 0;
     for (let a = 0; a < classes; a += 1) {
-      for (let b = 0; b < classes; b += 1) {
-        const count = counts[u * classes + a]!;
+      const count = counts[u * classes + a]!;
+      for (let b = 0; count > 0 && b < classes; b += 1) {
         pairs += weight(a, b) * count * (counts[u * classes + b]! - (a === b ? 1 : 0));
       }
     }

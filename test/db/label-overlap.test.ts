@@ -247,8 +247,33 @@ describe('reviewers', () => {
     await decide(batch, 'accept');
     expect((await labelsOf(base.db, dataset)).map(({ label, annotators }) => [label, annotators])).toEqual([
       ['a', ['kim']],
-      ['b', ['kim', 'lee']],
+      ['b', ['lee']],
     ]);
+  });
+
+  it('mend what everybody skipped, whatever another one says of it then; the label is theirs', async () => {
+    for (const then of ['accept', 'dispute'] as const) {
+      const { batch, dataset } = await makeBatch(base.db, 2, {
+        policy: { review: { share: 0, self: true }, skip: { to: 'others', most: 1 } },
+      });
+      const leased = await lease(batch, 'kim', 2);
+      await skip(batch, 'kim', leased[0]!);
+      await answer(batch, 'kim', leased[1]!);
+      for (const task of leased) {
+        const mend = (label: string, up: number) =>
+          review(batch, label === 'a' ? 'ida' : 'lee', { ...task, fence: task.fence + up, verdict: 'fix', label });
+        expect([(await mend('a', 0)).refused, (await mend('b', 1)).refused]).toEqual([[], []]);
+      }
+      const judged = { ...leased[then === 'accept' ? 0 : 1]!, verdict: then };
+      expect(
+        (await review(batch, then === 'accept' ? 'mo' : 'kim', { ...judged, fence: judged.fence + 2 })).refused,
+      ).toEqual([]);
+      await decide(batch, 'close');
+      expect((await labelsOf(base.db, dataset)).map(({ label, annotators }) => [label, annotators])).toEqual([
+        ['b', ['lee']],
+        ['b', ['lee']],
+      ]);
+    }
   });
 
   it('do not judge themselves, mend over another unseen, or give what is no label', async () => {

@@ -1,9 +1,12 @@
 // Golden values: people-and-statistics A10 (krippendorff on PyPI, crowd-kit, the tables of Wikipedia); goldens.json has
 // those of krippendorff 0.9.0, irrCAC 0.4.4 and scikit-learn 1.9.1.
 import { readFileSync } from 'node:fs';
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { cohenKappa, fleissKappa, gwetAC, pairAgreement } from '../../stats/agreement.js';
+import { voteCounts } from '../../stats/answers.js';
 import { krippendorffAlpha, type Scale } from '../../stats/krippendorff.js';
+import { nominalAgreement } from '../../stats/nominal-agreement.js';
 import type { Goldens } from './goldens.support.js';
 
 const goldens = JSON.parse(readFileSync(new URL('goldens.json', import.meta.url), 'utf8')) as Goldens;
@@ -148,4 +151,36 @@ describe('Gwet’s AC and the share of pairs', () => {
     expect(() => gwetAC([1, 0], 2)).toThrow('no unit has two answers');
     expect(() => gwetAC([2], 1)).toThrow(RangeError);
   });
+});
+
+it('nominalAgreement has the figures of the tables without a table', () => {
+  const answer = fc.tuple(fc.nat(5), fc.nat(3), fc.nat(2));
+  const or = (measure: () => number): number => {
+    try {
+      return measure();
+    } catch {
+      return -9;
+    }
+  };
+  fc.assert(
+    fc.property(fc.array(answer, { maxLength: 40 }), (given) => {
+      const column = (place: 0 | 1 | 2) => given.map((one) => one[place]);
+      const answers = { items: 6, annotators: 4, classes: 3, item: column(0), annotator: column(1), label: column(2) };
+      const counts = voteCounts(answers);
+      const found = nominalAgreement(answers);
+      expect(found.pairs ?? -9).toBeCloseTo(
+        or(() => pairAgreement(counts, 3)),
+        12,
+      );
+      expect(found.alpha ?? -9).toBeCloseTo(
+        or(() => krippendorffAlpha(counts, { classes: 3 })),
+        12,
+      );
+      expect(found.ac1 ?? -9).toBeCloseTo(
+        or(() => gwetAC(counts, 3)),
+        12,
+      );
+    }),
+    { numRuns: 300 },
+  );
 });
