@@ -14,10 +14,19 @@ import { csvRecord, jsonLines, readTable } from '../domain/exchange/table.js';
 import type { FieldFault } from '../domain/failures.js';
 import { isRecord } from '../domain/fields.js';
 import { canonicalJson, type Json } from '../domain/json.js';
-import { checkSpace, checkTasks, kindOfTask, readSettings, type ReadSettings } from '../domain/label-request.js';
+import {
+  checkClasses,
+  checkSpace,
+  checkTasks,
+  goldFitted,
+  kindOfTask,
+  readSettings,
+  type ReadSettings,
+} from '../domain/label-request.js';
 import { checkValue, decode, parseBody, readBytes, rowsLimitBytes, sha256Of } from './body.js';
 import type { ApiDeps } from './deps.js';
 import { endpoint, type ApiRequest, type Endpoint } from './endpoint.js';
+import { knownClasses } from './known-classes.js';
 import { namedTask, openFor, refuseFaults } from './label-open.js';
 import { batchSchema } from './labeling.js';
 import { invalid } from './problem.js';
@@ -47,8 +56,10 @@ function settingsOf({ settings, deadline }: Query): ReadSettings {
   const written = settings === undefined ? {} : parseSettings(settings);
   if (deadline !== undefined && written['deadline'] !== undefined) throw invalid('deadline', 'is given twice');
   const faults: FieldFault[] = [];
-  const read = readSettings({ ...written, ...(deadline === undefined ? {} : { deadline }) }, '', faults);
-  refuseFaults(faults);
+  const read = readSettings({ ...written, ...(deadline === undefined ? {} : { deadline }) }, 'settings', faults);
+  // the deadline has a parameter of its own
+  const own = (path: string) => (deadline !== undefined && path === 'settings.deadline' ? 'deadline' : path);
+  refuseFaults(faults.map((fault) => ({ ...fault, path: own(fault.path) })));
   return read!;
 }
 
@@ -145,6 +156,27 @@ function bring(content: unknown, sent: Query, dataset: DatasetRow, settings: Rea
   return brought!;
 }
 
+/**
+ * The classes of the batch: those that were named, else the dataset's, else the file's; with `newClasses` the dataset's and the
+ * file's. @throws Failure `InvalidRequest` for classes that the dataset does not have
+ */
+function classesOf({ kind, classes, tasks }: Brought, settings: ReadSettings, known: string[] | null) {
+  const faults: FieldFault[] = [];
+  const named = settings.classes;
+  const labels = tasks.flatMap(({ gold, suggestion, answers }) => [
+    ...[gold, suggestion?.label ?? null],
+    ...answers.map(({ label }) => label),
+  ]);
+  const used = [...new Set([...(classes ?? []), ...labels.filter((label) => label !== null)])];
+  if (kind !== 'single' || known === null) return classes;
+  if (!settings.newClasses) {
+    const path = (index: number) => (named === null ? 'settings.classes' : `settings.classes[${index}]`);
+    checkClasses(named ?? used, known, { path, faults });
+  }
+  refuseFaults(faults);
+  return named ?? [...new Set([...known, ...used])].sort();
+}
+
 export function labelImportEndpoints(): Endpoint[] {
   return [
     endpoint(
@@ -167,10 +199,16 @@ export function labelImportEndpoints(): Endpoint[] {
         const settings = settingsOf(sent);
         annotatorOf(sent);
         const { content, digest } = await readFile(request, deps, sent.format, dataset.key);
-        const { kind, classes, tasks, origin } = bring(content, sent, dataset, settings);
+        const brought = bring(content, sent, dataset, settings);
+        const { kind, tasks, origin } = brought;
+        const classes = classesOf(brought, settings, await knownClasses(deps, dataset, kind));
+        const faults: FieldFault[] = [];
+        const policy = goldFitted(settings, tasks, { path: 'settings.', faults });
+        refuseFaults(faults);
+        const { deadlineMs } = settings;
         const bodyDigest = sha256Of(canonicalJson([digest, { ...sent }] as unknown as Json));
         const named = tasks.map(({ source, answers, ...task }): NewTask => ({ ...namedTask(task), source, answers }));
-        const batch = { ...settings, kind, classes, dataset, tasks: named };
+        const batch = { kind, classes, deadlineMs, policy, dataset, tasks: named };
         return openFor({ ...request, bodyDigest }, deps, origin === null ? batch : { ...batch, origin });
       },
     ),

@@ -9,7 +9,9 @@ import type { Json } from '../domain/json.js';
 import { labelKinds } from '../domain/label-kind.js';
 import {
   type BatchSettings,
+  checkClasses,
   checkSpace,
+  goldFitted,
   kindOfTask,
   mostRequestedTasks,
   readSettings,
@@ -20,6 +22,7 @@ import { rowsLimitBytes } from './body.js';
 import type { ApiDeps } from './deps.js';
 import { endpoint, type ApiRequest, type Endpoint } from './endpoint.js';
 import { actorOf } from './identity.js';
+import { knownClasses } from './known-classes.js';
 import { batchSchema } from './labeling.js';
 import { once } from './once.js';
 import { nameSchema } from './schemas.js';
@@ -29,6 +32,10 @@ const openSchema = z
     dataset: nameSchema,
     kind: z.enum(labelKinds).optional().openapi({ description: 'Default: single, or number for regression' }),
     classes: z.array(z.unknown()).optional().openapi({ description: 'Needed for multiple, span and box' }),
+    newClasses: z
+      .boolean()
+      .optional()
+      .openapi({ description: 'Classes that the dataset does not have are meant; default false: they are refused' }),
     deadline: z.unknown().optional().openapi({ description: 'A duration, such as "3 days"; default 3 days' }),
     tasks: z
       .array(z.unknown(), { error: 'must be a list of tasks' })
@@ -97,12 +104,20 @@ export function labelOpenEndpoints(): Endpoint[] {
         const settings = readSettings(written, '', faults);
         refuseFaults(faults);
         const kind = settings?.kind ?? kindOfTask(dataset.task);
-        const space = { kind, classes: settings?.classes ?? null };
-        checkSpace(space, dataset.task, faults);
+        checkSpace({ kind, classes: settings!.classes }, dataset.task, faults);
         refuseFaults(faults);
-        const read = readTasks(space)(tasks, 'tasks', faults);
+        const known = await knownClasses(deps, dataset, kind);
+        const { newClasses, deadlineMs } = settings!;
+        if (!newClasses) {
+          checkClasses(settings!.classes ?? [], known, { path: (index) => `classes[${index}]`, faults });
+          refuseFaults(faults);
+        }
+        const classes = settings!.classes ?? (newClasses ? null : known);
+        const read = readTasks({ kind, classes })(tasks, 'tasks', faults);
         refuseFaults(faults);
-        return openFor(request, deps, { ...settings!, kind, dataset, tasks: read!.map(namedTask) });
+        const policy = goldFitted(settings!, read!, { path: '', faults });
+        refuseFaults(faults);
+        return openFor(request, deps, { kind, classes, deadlineMs, policy, dataset, tasks: read!.map(namedTask) });
       },
     ),
   ];

@@ -12,6 +12,8 @@ export interface GivenAnswer {
   label: string | null;
   seconds: number | null;
   comment: string | null;
+  /** ISO time; null: now. */
+  at?: string | null;
   /** As the import brought it. */
   source: Json;
 }
@@ -63,10 +65,12 @@ async function writeAnswers(tx: Tx, tasks: { id: string; answers: JudgedAnswer[]
   const answers = tasks.flatMap(({ id: task, answers }) => answers.map((one) => ({ id: newId('ann'), task, ...one })));
   await rows(
     tx,
-    sql`insert into annotation (id, task, annotator, fence, round, label, outcome, seconds, comment, source)
-      select id, task, annotator, fence, 1, label, outcome, seconds, comment, nullif(source, 'null')
+    sql`insert into annotation (id, task, annotator, fence, round, label, outcome, seconds, comment, source,
+        created_at)
+      select id, task, annotator, fence, 1, label, outcome, seconds, comment, nullif(source, 'null'),
+        coalesce(at, clock_timestamp())
       from jsonb_to_recordset(${json(answers)}) as a (id text, task text, annotator text, fence int, label text,
-        outcome text, seconds float8, comment text, source jsonb)`,
+        outcome text, seconds float8, comment text, source jsonb, at timestamptz)`,
   );
   const asked = tasks.map(({ id, answers }) => ({
     id,

@@ -116,10 +116,13 @@ async function lendWithGold(
     if (locked === 0) break;
     asked.push(...free);
   }
-  const drawn = inOrder({ places, goldPlaces, gold, asked });
+  // a lease of nothing but tests would be known for what it is
+  const more = await hasMore(tx, sql`${askedItems(request, batch)} and t.id <> all(${sql.param(asked)}::text[])`);
+  const drawn = inOrder({ places, goldPlaces, gold, asked, more });
   if (drawn.length === 0) return [];
   const chosen = sql`select id, place from jsonb_to_recordset(${json(drawn)}) as c (id text, place int)`;
-  return writeLeases(tx, request, { chosen, gold: gold.length, fence: fenceAmong(askedItems(request, batch)) });
+  const tests = drawn.filter(({ id }) => gold.includes(id)).length;
+  return writeLeases(tx, request, { chosen, gold: tests, fence: fenceAmong(askedItems(request, batch)) });
 }
 
 /**
@@ -131,18 +134,25 @@ function fenceAmong(others: SQL): SQL {
     (select t.fence + 1 from label_task t where ${others} order by t.position limit 1), g.wanted) end`;
 }
 
+async function hasMore(tx: Tx, fits: SQL): Promise<boolean> {
+  return (await preparedRows(tx, sql`select 1 from label_task t where ${fits} limit 1`)).length > 0;
+}
+
 interface Drawn {
   places: number[];
   goldPlaces: number[];
   gold: string[];
   asked: string[];
+  /** Others could be asked after these. */
+  more: boolean;
 }
 
-/** Tasks at their places: gold ones at theirs, as long as there are some, the others between them. */
-function inOrder({ places, goldPlaces, gold, asked }: Drawn): { id: string; place: number }[] {
+/** Tasks at their places: gold ones at theirs, each before another that is to be asked. */
+function inOrder({ places, goldPlaces, gold, asked, more }: Drawn): { id: string; place: number }[] {
   const [tests, items] = [[...gold], [...asked]];
   return places.flatMap((place) => {
-    const id = goldPlaces.includes(place) ? (tests.shift() ?? items.shift()) : (items.shift() ?? tests.shift());
+    const tested = goldPlaces.includes(place) && (more || items.length > 0);
+    const id = (tested ? tests.shift() : undefined) ?? items.shift();
     return id === undefined ? [] : [{ id, place }];
   });
 }

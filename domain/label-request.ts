@@ -6,6 +6,7 @@ import * as f from './fields.js';
 import { labelKinds, type LabelKind, type LabelSpace, labelText, labelWords } from './label-kind.js';
 import type { LabelPolicy } from './label-policy.js';
 import type { Suggestion } from './labeling.js';
+import { nearestWord } from './nearest.js';
 
 export interface BatchSettings {
   kind: LabelKind;
@@ -16,7 +17,13 @@ export interface BatchSettings {
 }
 
 /** As written: what is left out follows from the dataset or from the file. */
-export type ReadSettings = Omit<BatchSettings, 'kind'> & { kind: LabelKind | null };
+export type ReadSettings = Omit<BatchSettings, 'kind'> & {
+  kind: LabelKind | null;
+  /** Classes that the dataset does not have are meant. */
+  newClasses: boolean;
+  /** `gold.share` was given. */
+  goldShare: boolean;
+};
 
 export interface RequestedTask {
   key: string;
@@ -28,24 +35,83 @@ export interface RequestedTask {
 
 export const mostRequestedTasks = 10_000;
 
-type WrittenSettings = WrittenWait & { kind: LabelKind | null; classes: string[] | null };
+type WrittenSettings = WrittenWait & { kind: LabelKind | null; classes: string[] | null; newClasses: boolean };
 
 const className = f.mapped(f.text('a class', undefined, 1_000), (name) => name.normalize('NFC'));
 
+const classList = f.list(className, { min: 1, max: 10_000, unique: true, what: 'classes' });
+
+/** As people take two names for one: letters of either case, whatever space is in them. */
+function folded(name: string): string {
+  return name.normalize('NFKC').toLowerCase().replace(/\s/gu, '');
+}
+
+/** Classes that people can tell apart. */
+const classes: f.Read<string[]> = (value, path, faults) => {
+  const names = classList(value, path, faults);
+  const first = new Map<string, string>();
+  names?.forEach((name: string | undefined, index) => {
+    if (name === undefined) return;
+    const before = first.get(folded(name));
+    if (before === undefined) first.set(folded(name), name);
+    else if (before !== name) {
+      const found = `${f.described(name)}, but for case and space ${f.described(before)}`;
+      f.addFault(faults, `${path}[${index}]`, { found, allowed: 'classes that differ otherwise' });
+    }
+  });
+  return names;
+};
+
 const written = f.object<WrittenSettings>({
   kind: f.optional<LabelKind, null>(f.choice(labelKinds), () => null),
-  classes: f.optional<string[], null>(
-    f.list(className, { min: 1, max: 10_000, unique: true, what: 'classes' }),
-    () => null,
-  ),
+  classes: f.optional<string[], null>(classes, () => null),
+  newClasses: f.optional(f.flag, () => false),
   ...waitFields,
 });
 
 /** Everything about a batch but its dataset and its tasks. */
-export const readSettings: f.Read<ReadSettings> = f.mapped(written, ({ kind, classes, ...wait }) => ({
-  ...{ kind, classes, deadlineMs: wait.deadline },
-  policy: policyFrom(wait),
-}));
+export const readSettings: f.Read<ReadSettings> = (value, path, faults) => {
+  const read = written(value, path, faults);
+  if (!read) return undefined;
+  const { kind, classes: names, newClasses, ...wait } = read;
+  const gold = f.isRecord(value) ? value['gold'] : undefined;
+  const goldShare = f.isRecord(gold) && gold['share'] !== undefined;
+  return { kind, classes: names, newClasses, goldShare, deadlineMs: wait.deadline, policy: policyFrom(wait) };
+};
+
+/** Share of gold items where some are brought and no share is given. */
+const usualGold = 0.1;
+
+/** The policy with the share of gold that the tasks ask for; a share of none is a fault. */
+export function goldFitted(
+  { policy, goldShare }: Pick<ReadSettings, 'policy' | 'goldShare'>,
+  tasks: readonly { gold: string | null }[],
+  place: { path: string; faults: FieldFault[] },
+): LabelPolicy {
+  const known = tasks.some(({ gold }) => gold !== null);
+  if (known && !goldShare) return { ...policy, gold: { ...policy.gold, share: usualGold } };
+  if (!known && policy.gold.share > 0) {
+    const found = `${policy.gold.share} without a task that has gold`;
+    f.addFault(place.faults, `${place.path}gold.share`, { found, allowed: '0, or tasks with gold' });
+  }
+  return policy;
+}
+
+/** Classes that the dataset does not have, of which people would make its labels; `known` null: it has none yet. */
+export function checkClasses(
+  names: readonly string[],
+  known: readonly string[] | null,
+  { path, faults }: { path: (index: number) => string; faults: FieldFault[] },
+): void {
+  if (known === null) return;
+  const told = known.length > 20 ? `${known.slice(0, 20).join(', ')}, … (${known.length})` : known.join(', ');
+  names.forEach((name, index) => {
+    if (known.includes(name)) return;
+    const allowed = `the dataset's ${told}; or newClasses: true`;
+    const found = `${f.described(name)}, which the dataset does not have`;
+    f.addFault(faults, path(index), { found, allowed, nearest: nearestWord(name, known) });
+  });
+}
 
 /** Kinds whose labels are chosen from classes; of the first of them any text is taken where none are named. */
 const ofClasses: readonly LabelKind[] = ['single', 'multiple', 'span', 'box'];

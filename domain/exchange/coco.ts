@@ -168,7 +168,7 @@ function taskOf({ id, item, boxes, own }: ReadImage, { annotator, key }: CocoOpt
   return {
     ...{ key: keyOf(item, key, id) ?? String(id), item, gold: null },
     suggestion: guess ? { label, confidence: sure ? Math.min(...scores) : null } : null,
-    answers: annotator === null ? [] : [{ annotator, label, seconds: null, comment: null, source: {} }],
+    answers: annotator === null ? [] : [{ annotator, label, seconds: null, comment: null, at: null, source: {} }],
     source: { annotations: own.map(({ annotation }) => annotation) },
   };
 }

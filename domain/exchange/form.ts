@@ -20,6 +20,8 @@ export interface BroughtAnswer {
   label: string | null;
   seconds: number | null;
   comment: string | null;
+  /** ISO time; null: the file does not say. */
+  at: string | null;
   /** As it came; null where its form keeps nothing more. */
   source: Json;
 }

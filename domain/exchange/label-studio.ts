@@ -145,6 +145,7 @@ function readAnnotation(one: JsonRecord, reading: Reading): ReadAnnotation {
   return {
     ...{ annotator: annotatorOf(one['completed_by']), label, comment: commentOf(one['comments']), source: one },
     seconds: typeof seconds === 'number' && seconds >= 0 ? seconds : null,
+    at: momentOf(one['created_at']),
     truth: one['ground_truth'] === true,
     marked: one['perennial'] === goldMark,
   };
@@ -157,6 +158,11 @@ function annotatorOf(by: unknown): string {
   const known = typeof id === 'number' || (typeof id === 'string' && id !== '');
   const name = known ? `label-studio/${id}` : 'label-studio';
   return annotatorName.test(name) ? name : 'label-studio';
+}
+
+function momentOf(text: unknown): string | null {
+  const ms = typeof text === 'string' ? Date.parse(text) : NaN;
+  return Number.isFinite(ms) ? new Date(ms).toISOString() : null;
 }
 
 function commentOf(comments: unknown): string | null {

@@ -4,7 +4,7 @@ import * as f from '../fields.js';
 import type { Json } from '../json.js';
 import { type LabelKind, type LabelSpace } from '../label-kind.js';
 import { labelOf, orNull, spaceOfItem, suggestionOf, taskItem, taskKey } from '../label-request.js';
-import type { Suggestion } from '../labeling.js';
+import { type AnnotationOutcome, annotationOutcomes, type Suggestion } from '../labeling.js';
 import {
   annotatorName,
   type Brought,
@@ -28,7 +28,12 @@ interface WrittenTask {
 
 /** What an export says of a task that an import makes anew. */
 const madeAnew = ['status', 'label', 'confidence', 'reason', 'review', 'reviewer', 'reviews'] as const;
-const answerMadeAnew = ['outcome', 'at'] as const;
+/** ISO time. */
+const moment: f.Read<string> = (value, path, faults) => {
+  const ms = typeof value === 'string' && /^\d{4}-\d{2}-\d{2}T/.test(value) ? Date.parse(value) : NaN;
+  if (Number.isFinite(ms)) return new Date(ms).toISOString();
+  return f.addFault(faults, path, { found: f.described(value), allowed: 'a moment, such as 2026-01-31T12:00:00Z' });
+};
 
 const anything: f.Read<null> = () => null;
 
@@ -39,13 +44,15 @@ function ignored<K extends string>(names: readonly K[]): { [N in K]: f.Field<nul
 }
 
 function answer(space: LabelSpace): f.Read<WrittenAnswer> {
-  return f.object<WrittenAnswer & Record<(typeof answerMadeAnew)[number], null>>({
+  return f.object<WrittenAnswer & { outcome: AnnotationOutcome | null }>({
     annotator: f.required(f.text('a name of at most 200 letters', annotatorName, 200), 'who gave it'),
     label: f.optional<string | null>(orNull(labelOf(space)), () => null),
     seconds: f.optional<number | null>(orNull(f.number({ min: 0 })), () => null),
     comment: f.optional<string | null>(orNull(f.text('a text', undefined, 20_000)), () => null),
     past: f.optional(f.flag, () => false),
-    ...ignored(answerMadeAnew),
+    at: f.optional<string | null>(orNull(moment), () => null),
+    // made anew, from what counts here
+    outcome: f.optional<AnnotationOutcome | null>(orNull(f.choice(annotationOutcomes)), () => null),
   });
 }
 
@@ -67,14 +74,45 @@ function task(space: LabelSpace): f.Read<WrittenTask> {
 }
 
 /** Tasks of a table, as `jsonLines` or `csvRecord` gave them; every fault with its path. */
-export function readTable({ kind: told, classes, fallback }: ReadOptions): f.Read<Brought> {
+export function readTable({ kind: told, classes: named, fallback }: ReadOptions): f.Read<Brought> {
   return (value, path, faults) => {
     const kind: LabelKind = told ?? fallback;
+    const classes = named ?? classesIn(kind, value);
     const read = f.list(task({ kind, classes }), { min: 1, max: mostImportedTasks, what: 'tasks' });
     const tasks = read(value, path, faults) as (WrittenTask | undefined)[] | undefined;
     if (!tasks) return undefined;
     return { kind, classes, tasks: tasks.map((one) => broughtTask(one)!), origin: null };
   };
+}
+
+/** The classes of every label in a table of labels with parts, in a fixed order; null where there is none. */
+function classesIn(kind: LabelKind, value: unknown): string[] | null {
+  if (kind !== 'multiple' && kind !== 'span' && kind !== 'box') return null;
+  const names = new Set<string>();
+  for (const one of listOf(value)) {
+    if (!f.isRecord(one)) continue;
+    const guess = f.isRecord(one['suggestion']) ? one['suggestion']['label'] : null;
+    const given = listOf(one['answers']).map((answer) => (f.isRecord(answer) ? answer['label'] : null));
+    for (const part of [one['gold'], one['label'], guess, ...given].flatMap(partsIn)) {
+      const name = f.isRecord(part) ? part['label'] : part;
+      if (typeof name === 'string' && name !== '') names.add(name.normalize('NFC'));
+    }
+  }
+  return names.size === 0 ? null : [...names].sort();
+}
+
+function listOf(value: unknown): unknown[] {
+  return Array.isArray(value) ? value : [];
+}
+
+/** Of a label with parts, or of its text in a cell. */
+function partsIn(label: unknown): unknown[] {
+  if (typeof label !== 'string') return listOf(label);
+  try {
+    return listOf(JSON.parse(label));
+  } catch {
+    return [];
+  }
 }
 
 function broughtTask(read: WrittenTask | undefined): BroughtTask | undefined {
@@ -83,8 +121,8 @@ function broughtTask(read: WrittenTask | undefined): BroughtTask | undefined {
   // what was sent back before counts no more
   const answers = (read.answers ?? []).flatMap((one) => {
     if (!one || one.past) return [];
-    const { annotator, label, seconds, comment } = one;
-    return [{ annotator, label, seconds, comment, source: null }];
+    const { annotator, label, seconds, comment, at } = one;
+    return [{ annotator, label, seconds, comment, at, source: null }];
   });
   return { ...{ key, item: item as Json, suggestion, gold, answers }, source: null };
 }

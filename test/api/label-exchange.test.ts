@@ -112,7 +112,7 @@ describe('COCO', () => {
 });
 
 describe('tables', () => {
-  const settings = JSON.stringify({ classes: ['yes', 'no'], annotators: 2 });
+  const settings = JSON.stringify({ classes: ['yes', 'no'], annotators: 2, gold: { share: 0 } });
   const csv = [
     'id;text;gold;suggestion;suggestion.confidence',
     '1;"A ""quoted"", long; text";;yes;0.5',
@@ -141,9 +141,24 @@ describe('tables', () => {
         .trim()
         .split('\n')
         .map((line) => JSON.parse(line) as object);
-      const timeless = (all: typeof told) =>
-        all.map((one) => ({ ...one, answers: one.answers.map(({ at: _, ...answer }) => answer) }));
-      expect(timeless(retold as typeof told)).toEqual(timeless(told));
+      expect(retold).toEqual(told);
+    }
+  });
+
+  it.each([
+    ['multiple', [['red'], ['red', 'round']], ['red', 'round']],
+    ['span', [[{ start: 0, end: 2, label: 'noun' }], []], ['noun']],
+    ['box', [[], [{ x: 0, y: 0, width: 1, height: 0.5, label: 'cat' }]], ['cat']],
+  ])('an export of %s is read with its own classes', async (kind, labels, classes) => {
+    const item = { text: 'a text', width: 10, height: 10 };
+    const lines = labels.map((label, n) =>
+      JSON.stringify({ key: `k${n}`, item, answers: [{ annotator: 'kim', label }] }),
+    );
+    const id = await imported('jsonl', lines.join('\n'), { settings: JSON.stringify({ kind }) });
+    for (const format of ['jsonl', 'csv']) {
+      const again = await imported(format, await exported(id, format), { settings: JSON.stringify({ kind }) });
+      expect(await jsonOf(await api.get(`${path}/${again}`))).toMatchObject({ kind, classes, counts: { labelled: 2 } });
+      expect(await exported(again, 'jsonl')).toEqual(await exported(id, 'jsonl'));
     }
   });
 
@@ -179,7 +194,7 @@ describe('what is refused', () => {
       'labelStudio',
       golden('label-studio-choices'),
       { settings: '{"annotators": 0, "color": 1}' },
-      ['color', 'annotators'],
+      ['settings.color', 'settings.annotators'],
     ],
     ['labelStudio', golden('label-studio-choices'), { settings: '[' }, ['settings']],
     ['labelStudio', golden('label-studio-choices'), { deadline: 'soon' }, ['deadline']],
@@ -191,6 +206,13 @@ describe('what is refused', () => {
     ['jsonl', '{"key": "a", "item": {}, "gold": "x"}', { settings: '{"classes": ["y"]}' }, ['[0].gold']],
     ['csv', 'id,gold\n1,maybe\n2,', { settings: '{"classes": ["yes"]}' }, ['[0].gold']],
     ['csv', 'id,text\n1,a,b\n2,c', {}, ['[0]']],
+    [
+      'jsonl',
+      '{"key": "a", "item": {}, "answers": [{"annotator": "kim", "label": "x", "at": "yesterday", "outcome": "weird"}]}',
+      {},
+      ['[0].answers[0].at', '[0].answers[0].outcome'],
+    ],
+    ['jsonl', '{"key": "a", "item": {}}', { settings: '{"gold": {"share": 0.1}}' }, ['settings.gold.share']],
     ['xml', '', {}, ['format']],
   ])('%s, case %#', async (format, body, more, paths) => {
     const before = await count();

@@ -1,6 +1,11 @@
 // Batches of one's own over HTTP: what a request may say, and what it is told where it is wrong.
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { createPipeline } from './facts.js';
+import { addDatasetVersion, datasetOf } from '../../db/dataset.js';
+import { mediaTypes } from '../../domain/artifact.js';
+import { createPipeline, digestOf, endRun, openRun } from './facts.js';
 import { codeOf, jsonOf, problemOf, testApi, type TestApi } from './support.js';
 
 let api: TestApi;
@@ -63,6 +68,57 @@ it('takes the kind from the dataset, and other kinds with their classes', async 
   const made = await api.post(path, request({ kind: 'span', classes: ['noun'], tasks: spans }));
   expect(await jsonOf(made)).toMatchObject({ kind: 'span', counts: { tasks: 1 } });
   expect(await jsonOf(await api.post(path, request({ kind: 'preference' })))).toMatchObject({ classes: null });
+});
+
+/** A version whose labels are these. */
+async function versionOf(name: string, labels: string[]): Promise<void> {
+  await createPipeline(api, name);
+  const run = await openRun(api, name);
+  const { db } = api.database;
+  const file = join(tmpdir(), `${digestOf(name).slice(7, 27)}-${process.pid}.parquet`);
+  const values = labels.map((label, n) => `('${n}', '${label}')`).join(', ');
+  await api.deps.duck.query(`COPY (SELECT * FROM (VALUES ${values}) t(id, label)) TO '${file}' (FORMAT parquet)`);
+  const { digest } = await api.deps.artifacts.putFile(file, mediaTypes.parquet);
+  await rm(file, { force: true });
+  const dataset = await datasetOf(db, 'default', name);
+  await addDatasetVersion(db, {
+    ...{ dataset: dataset.id, digest: digestOf(`of ${name}`), rows: labels.length, run },
+    ...{ files: [{ digest, rows: labels.length }], watermark: { ingest: 0, files: [] }, parents: [], profile: null },
+    schema: { key: 'id', label: 'label', task: 'classification', columns: [] },
+    ...{ quarantine: null, quarantined: 0, annotators: [], autoBatches: [] },
+    labelCounts: { given: labels.length, human: 0, truth: 0, auto: 0, pseudo: 0 },
+  });
+  await endRun(api, run);
+}
+
+it('knows the classes of the dataset: others only where they are meant', async () => {
+  await versionOf('mails', ['billing', 'bug', 'praise']);
+  const mails = (more: object = {}) => request({ dataset: 'mails', ...more });
+  const problem = await problemOf(await api.post(path, mails({ classes: ['billing', 'spam', 'prase'] })));
+  expect(problem.errors).toMatchObject([
+    { path: 'classes[1]', message: expect.stringContaining('found "spam"') as string },
+    { path: 'classes[2]', message: expect.stringContaining('did you mean "praise"?') as string },
+  ]);
+  expect(await jsonOf(await api.post(path, mails()))).toMatchObject({ classes: ['billing', 'bug', 'praise'] });
+  const meant = mails({ classes: ['billing', 'spam'], newClasses: true });
+  expect(await jsonOf(await api.post(path, meant))).toMatchObject({ classes: ['billing', 'spam'] });
+  const file = (label: string) =>
+    api.app.request(`${path}/import?format=jsonl&dataset=mails`, {
+      method: 'POST',
+      body: JSON.stringify({ key: 'k', item: {}, answers: [{ annotator: 'kim', label }] }),
+    });
+  expect((await problemOf(await file('spam'))).errors).toMatchObject([{ path: 'settings.classes' }]);
+  expect(await jsonOf(await file('bug'))).toMatchObject({ classes: ['billing', 'bug', 'praise'] });
+});
+
+it('asks the gold that it is given, beside tasks that are to be asked', async () => {
+  const tasks = [task('g', { gold: 'yes' }), ...Array.from({ length: 20 }, (_, n) => task(`k${n}`))];
+  expect(await jsonOf(await api.post(path, request({ tasks })))).toMatchObject({ policy: { gold: { share: 0.1 } } });
+  expect(await jsonOf(await api.post(path, request({ tasks, gold: { share: 0.2 } })))).toMatchObject({
+    policy: { gold: { share: 0.2 } },
+  });
+  expect(await faultsOf(request({ gold: { share: 0.2 } }))).toEqual(['gold.share']);
+  expect(await faultsOf(request({ classes: ['yes', 'Yes ', ' ', 'no'] }))).toEqual(['classes[2]', 'classes[1]']);
 });
 
 it('names every fault and keeps nothing', async () => {
