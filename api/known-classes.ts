@@ -23,7 +23,7 @@ export async function knownClasses(
     const rows = await duck.query<{ label: string }>(
       `SELECT DISTINCT CAST(${cell} AS VARCHAR) AS label FROM read_parquet(${file}) WHERE ${cell} IS NOT NULL LIMIT ${mostClasses + 1}`,
     );
-    for (const { label } of rows) known.add(label.normalize('NFC'));
+    for (const { label } of rows) known.add(label);
   }
   return known.size === 0 || known.size > mostClasses ? null : [...known].sort();
 }

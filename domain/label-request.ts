@@ -105,8 +105,9 @@ export function checkClasses(
 ): void {
   if (known === null) return;
   const told = known.length > 20 ? `${known.slice(0, 20).join(', ')}, … (${known.length})` : known.join(', ');
+  const forms = new Set(known.map((name) => name.normalize('NFC')));
   names.forEach((name, index) => {
-    if (known.includes(name)) return;
+    if (forms.has(name.normalize('NFC'))) return;
     const allowed = `the dataset's ${told}; or newClasses: true`;
     const found = `${f.described(name)}, which the dataset does not have`;
     f.addFault(faults, path(index), { found, allowed, nearest: nearestWord(name, known) });

@@ -57,7 +57,9 @@ describe('Label Studio', () => {
   });
 
   it('counts its answers, tells those given here, and reads its own file again', async () => {
-    const id = await imported('labelStudio', golden('label-studio-choices'), { deadline: '2 days' });
+    const id = await imported('labelStudio', golden('label-studio-choices'), {
+      ...{ deadline: '2 days', settings: '{"gold": {"share": 0}}' },
+    });
     const view = await jsonOf(await api.get(`${path}/${id}`));
     expect(view).toMatchObject({ classes: ['Negative', 'Positive'], counts: { tasks: 2, labelled: 1 } });
     await label(id, 'lee', () => 'Positive', 'so <b>so</b>');
@@ -68,7 +70,7 @@ describe('Label Studio', () => {
       annotations: [{ completed_by: { email: 'lee' }, comments: [{ text: 'so <b>so</b>' }], was_cancelled: false }],
       perennial: { status: 'labelled', label: 'Positive', answers: [{ annotator: 'lee', outcome: 'accepted' }] },
     });
-    const again = await imported('labelStudio', file);
+    const again = await imported('labelStudio', file, { settings: '{"gold": {"share": 0}}' });
     expect(await jsonOf(await api.get(`${path}/${again}`))).toMatchObject({ counts: { tasks: 2, labelled: 2 } });
     expect(JSON.parse(await exported(again, 'labelStudio'))).toEqual(JSON.parse(file));
   });

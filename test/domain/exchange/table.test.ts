@@ -39,11 +39,12 @@ const taken: fc.Arbitrary<TakenTask> = fc.record({
 
 const said = ({ key, item, suggestion, gold, answers }: TakenTask) => ({
   ...{ key, item, suggestion, gold, source: null },
-  answers: answers.map(({ annotator, label, seconds, comment }) => ({
+  answers: answers.map(({ annotator, label, seconds, comment, at: given }) => ({
     annotator,
     label,
     seconds,
     comment,
+    at: given,
     source: null,
   })),
 });

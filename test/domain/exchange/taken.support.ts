@@ -10,7 +10,7 @@ export function takenTasks({ tasks }: Brought): TakenTask[] {
     ...{ taskId: `task_${position}`, position, key: task.key, item: task.item, status: 'open', gold: task.gold },
     ...{ label: null, confidence: null, suggestion: task.suggestion, reason: 'named', review: null, reviewer: null },
     answers: task.answers.map((answer, index) => ({
-      ...{ id: `ann_${position}_${index}`, ...answer, outcome: 'accepted', past: false, at },
+      ...{ id: `ann_${position}_${index}`, ...answer, outcome: 'accepted', past: false, at: answer.at ?? at },
     })),
     ...{ reviews: [], source: task.source },
   }));
