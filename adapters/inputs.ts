@@ -14,6 +14,11 @@ export interface InputsRequest {
   split?: string;
   part?: SplitPart;
   signature: Signature;
+  /**
+   * Parquet `LabelProvenance`. What a model said is no truth: labelled rows of the holdout are without it. Labels are a
+   * dataset's and parts a pipeline's, so the model of another pipeline may have labelled rows of this holdout.
+   */
+  sources?: string;
   /** true: labelled rows only; false: unlabelled rows only. Default: both. */
   labelled?: boolean;
   /** Only these rows. */
@@ -33,13 +38,20 @@ export interface InputRows {
   extra: Record<string, string[]>;
 }
 
+const keysOfModels = (sources: string) =>
+  `SELECT key FROM read_parquet(${sqlLiteral(sources)}) WHERE source IN ('auto', 'pseudo')`;
+
 /** FROM and WHERE of a part's rows, as `typed`. */
 export function partRows(
   request: Pick<InputsRequest, 'file'> & Partial<InputsRequest>,
   key: string,
   label: string,
 ): string {
-  const { file, split, part, labelled, keys } = request;
+  const { file, split, part, labelled, sources, keys } = request;
+  const models =
+    sources !== undefined && labelled === true && part === 'holdout'
+      ? [`typed.${identifier(key)} NOT IN (${keysOfModels(sources)})`]
+      : [];
   const join =
     split === undefined
       ? ''
@@ -47,6 +59,7 @@ export function partRows(
   const where = [
     ...(split !== undefined && part ? [`split.part = ${sqlLiteral(part)}`] : []),
     ...(labelled === undefined ? [] : [`typed.${identifier(label)} IS ${labelled ? 'NOT NULL' : 'NULL'}`]),
+    ...models,
     ...(keys === undefined ? [] : [`typed.${identifier(key)} IN (${['', ...keys].map(sqlLiteral).join(', ')})`]),
   ];
   return `FROM read_parquet(${sqlLiteral(file)}) AS typed ${join} ${where.length > 0 ? `WHERE ${where.join(' AND ')}` : ''}`;
@@ -155,7 +168,7 @@ export async function* streamInputs(duck: Duck, request: InputsRequest): AsyncGe
   }
 }
 
-export interface TypedRowsRequest extends Pick<InputsRequest, 'file' | 'split' | 'part' | 'labelled'> {
+export interface TypedRowsRequest extends Pick<InputsRequest, 'file' | 'split' | 'part' | 'labelled' | 'sources'> {
   key: string;
   label: string;
   /** Only rows with one of these labels; empty: any. */

@@ -15,6 +15,8 @@ interface Reads {
 
 const labelled = { validate: ['kind', 'dataset', 'file'], label: ['dataset', 'file'] } as const;
 
+const sourced = { validate: [...labelled.validate, 'sources'], label: [...labelled.label, 'sources'] } as const;
+
 /** Steps that are functions of what stands here. `validate` is none: it writes versions, and reads labels and schemas as they are now. */
 export const stepReads = {
   profile: {
@@ -31,8 +33,7 @@ export const stepReads = {
     document: ['dataset', 'features'],
     trainer: false,
     inputs: {
-      validate: [...labelled.validate, 'sources'],
-      label: [...labelled.label, 'sources'],
+      ...sourced,
       split: ['split'],
     },
   },
@@ -49,7 +50,7 @@ export const stepReads = {
   evaluate: {
     document: ['dataset', 'gate', 'evaluation', 'serving', 'trainers'],
     trainer: false,
-    inputs: { ...labelled, split: ['split'], package: ['variants', 'signature', 'calibration'] },
+    inputs: { ...sourced, split: ['split'], package: ['variants', 'signature', 'calibration'] },
   },
 } as const satisfies Record<string, Reads>;
 

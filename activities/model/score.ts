@@ -15,7 +15,7 @@ import {
 } from '../../domain/model.js';
 import type { PartsRead } from '../../domain/reuse.js';
 import type { StepInput } from '../../domain/run.js';
-import { labelledVersion, type SplitResult } from '../../domain/steps.js';
+import { type LabelResult, labelledVersion, type SplitResult } from '../../domain/steps.js';
 import type { ModelDeps } from './package.js';
 
 const chunkRows = 4_096;
@@ -49,7 +49,9 @@ export async function readHoldout(
   document: PartsRead<'evaluate'>,
 ): Promise<Holdout> {
   const { split } = input.inputs['split'] as unknown as SplitResult;
+  const { sources } = (input.inputs['label'] ?? input.inputs['validate']) as unknown as Pick<LabelResult, 'sources'>;
   const place = {
+    ...(sources && { sources: await deps.artifacts.localPath(sources) }),
     file: await deps.artifacts.localPath(labelledVersion(input).file),
     split: await deps.artifacts.localPath(split),
     part: 'holdout' as const,

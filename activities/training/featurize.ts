@@ -223,7 +223,7 @@ export async function featurize(deps: FeaturizeDeps, whole: StepInput): Promise<
   const validation = await matrixOf(deps, featuriser, place, { part: 'validation', weights: null });
   if (!train) throw new Failure('NoLabels', 'the training part has no labelled row');
   const bare = withoutInputs(fitted.signature);
-  const holdout = await countInputs(deps.duck, { file, split, part: 'holdout', signature: bare, labelled: true });
+  const holdout = await countInputs(deps.duck, { ...place, part: 'holdout', signature: bare, labelled: true });
   if (holdout === 0) throw new Failure('NoLabels', 'the holdout has no labelled row to judge a model on');
   const features = (await store.putJson(fitted)).digest;
   const inputs = fitted.num.length + fitted.cat.length + (fitted.text?.length ?? 0);

@@ -6,7 +6,7 @@ import { fitFeatures } from '../../activities/training/fit.js';
 import { featurize } from '../../activities/training/featurize.js';
 import { createScorer, type Scorer } from '../../adapters/scorer.js';
 import { createDuck, type Duck, sqlLiteral } from '../../adapters/duckdb.js';
-import { readInputs } from '../../adapters/inputs.js';
+import { countInputs, readInputs } from '../../adapters/inputs.js';
 import { mediaTypes } from '../../domain/artifact.js';
 import type { Schema } from '../../domain/dataset.js';
 import { filledTreatments, type WrittenTreatments } from '../../domain/features.js';
@@ -58,6 +58,22 @@ describe('statistics of the training part', () => {
   afterAll(() => {
     duck.close();
     rmSync(folder, { recursive: true, force: true });
+  });
+
+  it('what a model said is no truth of the holdout', async () => {
+    const [file, split, sources] = ['file', 'split', 'sources'].map((name) => join(folder, name)) as [
+      string,
+      string,
+      string,
+    ];
+    await duck.run(`COPY (SELECT * FROM (VALUES ('001', 'auto'), ('031', 'auto'), ('032', 'pseudo'), ('033', 'truth'))
+      AS t(key, source)) TO ${sqlLiteral(sources)} (FORMAT parquet)`);
+    const signature = { num: [], cat: [], task: 'classification' as const, classes: [] };
+    const rows = { file, split, sources, labelled: true, signature };
+    const counts = ['train', 'holdout'].map((part) =>
+      countInputs(duck, { ...rows, part: part as 'train' | 'holdout' }),
+    );
+    expect(await Promise.all(counts)).toEqual([30, 8]);
   });
 
   async function fitted(written: Partial<WrittenTreatments>, trainers = ['linear']) {
