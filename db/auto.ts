@@ -51,6 +51,16 @@ export function dueAudits(tx: Tx, campaign: string): Promise<DueAudit[]> {
   );
 }
 
+/** Rows whose automatic label people disproved, with those around it: in this campaign they are theirs to label. */
+export async function revokedKeys(tx: Tx, campaign: string): Promise<Set<string>> {
+  const found = await rows<{ key: string }>(
+    tx,
+    sql`select l.key from auto_batch a join auto_label l on l.auto_batch = a.id
+      where a.campaign = ${campaign} and a.status = 'revoked'`,
+  );
+  return new Set(found.map(({ key }) => key));
+}
+
 /** Due audits that are looked at for one batch. */
 const mostDue = 20_000;
 

@@ -1,12 +1,13 @@
 // What a campaign's round labels without people, and what people are asked to check of that: planned here, written with
 // the batch (db/auto.ts), decided about when the batch closes (db/auto-decision.ts).
-import { type AutoRound, dropAudits, type DueAudit, dueAudits, openAuto } from '../../db/auto.js';
+import { type AutoRound, dropAudits, type DueAudit, dueAudits, openAuto, revokedKeys } from '../../db/auto.js';
 import { inTransaction, type Tx } from '../../db/client.js';
 import type { NewTask } from '../../db/labeling.js';
 import { runSpecification } from '../../db/run.js';
 import { auditQuota, type AutoPlan, autoPlanWithout, coveredItems, planAutoLabels } from '../../domain/auto-label.js';
 import type { PickPool } from '../../domain/label-pick.js';
 import type { StepInput } from '../../domain/run.js';
+import { rowsWithout } from '../../domain/scored-rows.js';
 import { currentStep } from '../step.js';
 import { certify, type Certified, type CertifyDeps } from './certify.js';
 import { keysInVersion } from './known.js';
@@ -33,7 +34,7 @@ export async function planRound(
   { auto, dataset, asked }: { auto: AutoRound; dataset: string; asked: PoolAsked },
 ): Promise<RoundPlan> {
   const certified = await certify(deps, input, asked);
-  const plan = planOf(auto, certified, asked.seed);
+  const plan = planOf(auto, certified, { seed: asked.seed, revoked: await revokedKeys(deps.db, auto.campaign) });
   const quota = auditQuota(asked.batchSize);
   const due = await presentAudits(deps, input, auto);
   const earlier = due.slice(0, quota);
@@ -82,10 +83,15 @@ async function presentAudits(deps: CertifyDeps, input: StepInput, { campaign }: 
   return due.filter(({ key }) => there.has(key));
 }
 
-function planOf({ rules, number }: AutoRound, certified: Certified | null, seed: number): AutoPlan {
+function planOf(
+  { rules, number }: AutoRound,
+  certified: Certified | null,
+  { seed, revoked }: { seed: number; revoked: ReadonlySet<string> },
+): AutoPlan {
   if (!certified) {
     const why = 'there are too few labels beside the checked ones to make a model that these can judge';
     return autoPlanWithout(rules, number, why);
   }
-  return planAutoLabels({ rules, batch: number, pool: certified.scored.rows, sample: certified.sample, seed });
+  const pool = rowsWithout(certified.scored.rows, revoked);
+  return planAutoLabels({ rules, batch: number, pool, sample: certified.sample, seed });
 }

@@ -1,6 +1,14 @@
 import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type AutoRound, autoRound, dropAudits, dueAudits, openAuto, withdrawnFrom } from '../../db/auto.js';
+import {
+  type AutoRound,
+  autoRound,
+  dropAudits,
+  dueAudits,
+  openAuto,
+  revokedKeys,
+  withdrawnFrom,
+} from '../../db/auto.js';
 import { advanceCampaign, createCampaign } from '../../db/campaign.js';
 import { campaignPeople } from '../../db/campaign-asked.js';
 import { campaignView } from '../../db/campaign-view.js';
@@ -198,6 +206,7 @@ it('what is disproved later is withdrawn: labels gone, versions marked, runs tol
   expect((await getDatasetVersion(base.db, first.dataset, before.digest)).superseded).toBeNull();
   expect(await withdrawnFrom(base.db, first.run)).toMatchObject([{ campaign: id, round: 1, reason }]);
   expect(await withdrawnFrom(base.db, second.run)).toEqual([]);
+  expect([...(await revokedKeys(base.db, id))].sort()).toEqual(keys(0, 20).sort());
   const [entry] = await ask<{ details: object }>(
     base.db,
     sql`select details from audit where action = 'labels.revoked' and subject = ${(await auto(id))[0]!.id}`,
