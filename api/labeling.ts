@@ -33,6 +33,10 @@ export const batchSchema = z
     status: z.enum(batchStatuses),
     counts: countsSchema,
     deadline: momentSchema,
+    decided: z
+      .looseObject({ decision: z.string(), by: z.string(), reason: z.string().nullable(), at: momentSchema })
+      .nullable()
+      .openapi({ description: 'The decision that closed it; null: it is not closed, or no decision did' }),
     kind: z.enum(labelKinds),
     classes: z.array(z.string()).nullable().openapi({ description: 'Null: any label is taken' }),
     policy: z.looseObject({}).openapi({ description: 'docs/pipeline.md, Labeling' }),

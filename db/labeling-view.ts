@@ -4,7 +4,7 @@ import type { Task } from '../domain/dataset.js';
 import { Failure } from '../domain/failures.js';
 import type { LabelKind } from '../domain/label-kind.js';
 import { type LabelPolicy, needsReview, policyOf } from '../domain/label-policy.js';
-import type { BatchCounts, BatchStatus } from '../domain/labeling.js';
+import type { BatchCounts, BatchDecided, BatchStatus } from '../domain/labeling.js';
 import { iso, mustRow, row, rows, type Tx } from './client.js';
 import { batchRules } from './labeling-batch.js';
 import { readCursor, toPage, type Page, type PageRequest } from './page.js';
@@ -28,6 +28,8 @@ export interface BatchView {
   labelers: string[];
   createdAt: string;
   closedAt: string | null;
+  /** What closed it; null: it is not closed, or nobody's word did. */
+  decided: BatchDecided | null;
 }
 
 /** All answered, whether its row says so yet or not: who gives the last answer may not be able to write it. */
@@ -37,6 +39,9 @@ const status = sql`case when b.status = 'open' and not exists (
 
 const stored = sql`select b.id, b.run, d.name as dataset, ${status} as status, b.kind, b.policy, b.deadline, b.round, b.classes, b.task, b.created_at as "createdAt",
     b.closed_at as "closedAt",
+    (select jsonb_build_object('decision', e.decision, 'by', e.by, 'reason', e.reason, 'at', e.created_at)
+      from label_decision e where e.batch = b.id and b.closed_at is not null and e.decision <> 'send-back'
+      order by e.created_at desc limit 1) as decided,
     (select jsonb_build_object('tasks', count(*), 'labelled', count(*) filter (where t.status = 'labelled'),
         'skipped', count(*) filter (where t.status = 'skipped'), 'auto', count(*) filter (where t.status = 'auto'))
       from label_task t where t.batch = b.id and t.gold is null) as counts,
@@ -76,6 +81,7 @@ function toView(found: BatchView): BatchView {
     deadline: iso(found.deadline),
     createdAt: iso(found.createdAt),
     closedAt: iso(found.closedAt),
+    decided: found.decided && { ...found.decided, at: iso(found.decided.at) },
   };
 }
 

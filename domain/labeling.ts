@@ -97,6 +97,14 @@ export const reviewRefusals = [
 ] as const;
 export type ReviewRefusal = (typeof reviewRefusals)[number];
 
+/** The decision that closed a batch. */
+export interface BatchDecided {
+  decision: string;
+  by: string;
+  reason: string | null;
+  at: string;
+}
+
 /** What a batch is at the moment. `A`: what was answered to a decision, as the caller keeps it. */
 export interface WaitingBatch<A extends { decisionId: string }> {
   batch: string;

@@ -26,6 +26,23 @@ const height = 300;
 const [left, right, top, bottom] = [9, 97, 24, 252];
 /** So many labels stand beside each other on a phone. */
 const mostLabels = 12;
+/** Points that are closer than this share of the width have one label: theirs would lie on each other. */
+const apart = 0.02;
+
+/** The labels and what they stand above: `2–3` above the higher one of two points that are too close. */
+function joined(points: Point[], most: number): { x: number; y: number; label: string }[] {
+  const groups: Point[][] = [];
+  for (const point of points) {
+    const last = groups.at(-1);
+    if (last && point.x - (last[0]?.x ?? 0) < apart * most) last.push(point);
+    else groups.push([point]);
+  }
+  return groups.map((group) => {
+    const [first, last] = [group[0] as Point, group.at(-1) as Point];
+    const label = group.length === 1 ? first.label : `${first.label}–${last.label}`;
+    return { x: (first.x + last.x) / 2, y: Math.max(...group.map(({ y, hi }) => hi ?? y)), label };
+  });
+}
 
 /** About five round numbers over a range, `finest` apart at least. */
 export function ticks(least: number, most: number, finest = 0): number[] {
@@ -101,7 +118,8 @@ export function Curve({ title, xUnit, yUnit, points, target }: CurveProps) {
     x: (value) => `${(left + ((right - left) * value) / most).toFixed(2)}%`,
     y: (value) => Number((bottom - ((bottom - top) * (value - low)) / (high - low)).toFixed(1)),
   };
-  const every = Math.ceil(points.length / mostLabels);
+  const labels = joined(points, most);
+  const every = Math.ceil(labels.length / mostLabels);
   return (
     <svg class="curve" role="img" aria-label={title} width="100%" height={height}>
       <Axes {...{ scale, xUnit, yUnit }} xs={ticks(0, most, 1)} ys={ticks(low, high)} />
@@ -117,19 +135,22 @@ export function Curve({ title, xUnit, yUnit, points, target }: CurveProps) {
         const before = points[place] ?? { x, y };
         return <line class="way" x1={scale.x(before.x)} y1={scale.y(before.y)} x2={scale.x(x)} y2={scale.y(y)} />;
       })}
-      {points.map(({ x, y, lo, hi, label }, place) => (
+      {points.map(({ x, y, lo, hi }) => (
         <>
           {lo !== null && hi !== null && (
             <line class="interval" x1={scale.x(x)} x2={scale.x(x)} y1={scale.y(lo)} y2={scale.y(hi)} />
           )}
           <circle class="point" cx={scale.x(x)} cy={scale.y(y)} r={4} />
-          {(points.length - 1 - place) % every === 0 && (
-            <text class="round" x={scale.x(x)} y={scale.y(hi ?? y) - 6} text-anchor="middle">
-              {label}
-            </text>
-          )}
         </>
       ))}
+      {labels.map(
+        ({ x, y, label }, place) =>
+          (labels.length - 1 - place) % every === 0 && (
+            <text class="round" x={scale.x(x)} y={scale.y(y) - 6} text-anchor="middle">
+              {label}
+            </text>
+          ),
+      )}
     </svg>
   );
 }

@@ -29,40 +29,51 @@ function openTasks({ counts }: BatchView): number {
 }
 
 function OpenLine({ batch, left }: { batch: BatchView; left: BatchLeft | undefined }) {
+  const [leftHead, words] = left === undefined ? ['Open', openTasks(batch)] : ['Left for you', leftWords(left)];
   return (
-    <tr>
-      <td>
+    <tr role="row">
+      <td role="cell" class="whole">
         <a href={`/label/${batch.id}`}>{batch.id}</a>
       </td>
-      <td>{batch.dataset}</td>
-      <td>{kinds[batch.kind]}</td>
-      <td class="number">{left === undefined ? openTasks(batch) : leftWords(left)}</td>
-      <td class="number">
+      <td role="cell" data-head="Dataset">
+        {batch.dataset}
+      </td>
+      <td role="cell" data-head="Asks for">
+        {kinds[batch.kind]}
+      </td>
+      <td role="cell" class="number" data-head={leftHead}>
+        {words}
+      </td>
+      <td role="cell" class="number" data-head="Answered">
         {batch.counts.tasks - openTasks(batch)} of {batch.counts.tasks}
       </td>
-      <td>
+      <td role="cell" data-head="Until">
         <Moment at={batch.deadline} />
       </td>
-      <td>
+      <td role="cell">
         <a href={`/label/${batch.id}/progress`}>progress</a>, <a href={`/label/${batch.id}/review`}>review</a>
       </td>
     </tr>
   );
 }
 
+/** A table; on a phone each row is a card, and the roles keep it a table for whoever hears it. */
 function Open({ batches, left }: { batches: BatchView[]; left: Map<string, BatchLeft> | null }) {
   if (batches.length === 0) return <p>No batch waits for people. One opens when a pipeline with `labeling` runs.</p>;
+  const heads = ['Batch', 'Dataset', 'Asks for', left === null ? 'Open' : 'Left for you', 'Answered', 'Until', 'More'];
   return (
     <Wide name="Waiting for labels">
-      <table>
-        <Heads
-          columns={[
-            ...['Batch', 'Dataset', 'Asks for'],
-            ...numbers(left === null ? 'Open' : 'Left for you', 'Answered'),
-            ...['Until', 'More'],
-          ]}
-        />
-        <tbody>
+      <table class="cards" role="table">
+        <thead role="rowgroup">
+          <tr role="row">
+            {heads.map((name, place) => (
+              <th role="columnheader" scope="col" class={place === 3 || place === 4 ? 'number' : undefined}>
+                {name}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody role="rowgroup">
           {batches.map((batch) => (
             <OpenLine batch={batch} left={left?.get(batch.id)} />
           ))}

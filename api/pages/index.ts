@@ -1,9 +1,11 @@
 // Pages for people: the start page, the API's description and the document it is made of, and the pages of web/.
 import type { OpenAPIHono } from '@hono/zod-openapi';
+import { Failure } from '../../domain/failures.js';
 import { assetAt } from '../../web/asset.js';
 import { campaignListPage, campaignPage, newCampaignPage } from '../../web/campaign/index.js';
 import { labelListPage, labelPage } from '../../web/labeling.js';
 import { progressPage } from '../../web/progress.js';
+import { notFoundPage } from '../../web/not-found.js';
 import type { Reader } from '../../web/reader.js';
 import { type ApiContext, type ApiDeps, type Env, roleAllows, temporalUrl } from '../deps.js';
 import { tokenRequired } from '../middleware/authenticate.js';
@@ -30,6 +32,30 @@ function saidName(c: ApiContext): string | null {
   return name.length > 0 && name.length <= 200 && !name.includes('\0') ? name : null;
 }
 
+type Page = (c: ApiContext) => Promise<Response> | Response;
+
+/** A page whose id nobody has says so as a page, not as a problem document. */
+function orNotFound(page: Page): Page {
+  return async (c) => {
+    try {
+      return await page(c);
+    } catch (error) {
+      if (!(error instanceof Failure) || error.failure !== 'NotFound') throw error;
+      return c.html(notFoundPage(`${error.message}.`), 404, policy);
+    }
+  };
+}
+
+/** Below the pages' own addresses every other one has a page too. */
+function mountNothing(app: OpenAPIHono<Env>): void {
+  for (const path of ['/label/*', '/campaigns/*']) {
+    app.get(path, (c) => {
+      c.set('route', path);
+      return c.html(notFoundPage('This address leads nowhere: is the id whole?'), 404, policy);
+    });
+  }
+}
+
 function mountLabeling(app: OpenAPIHono<Env>, { db, config }: ApiDeps): void {
   app.get('/label', async (c) => {
     c.set('route', '/label');
@@ -45,10 +71,11 @@ function mountLabeling(app: OpenAPIHono<Env>, { db, config }: ApiDeps): void {
       return c.html(labelPage(page, c.req.param('batch'), tokenRequired(config)), 200, policy);
     });
   }
-  app.get(`${batchPath}/progress`, async (c) => {
+  const progress = orNotFound(async (c) => {
     c.set('route', '/label/{batch}/progress');
-    return c.html(await progressPage(db, c.req.param('batch'), readerOf(c)), 200, policy);
+    return c.html(await progressPage(db, c.req.param('batch') ?? '', readerOf(c)), 200, policy);
   });
+  app.get(`${batchPath}/progress`, progress);
   app.get('/assets/*', (c) => {
     c.set('route', '/assets/*');
     const asset = assetAt(c.req.path);
@@ -70,11 +97,12 @@ function mountCampaigns(app: OpenAPIHono<Env>, deps: ApiDeps): void {
     c.set('route', '/campaigns/new');
     return c.html(await newCampaignPage(db, readerOf(c)), 200, policy);
   });
-  app.get('/campaigns/:id{cam_[0-9a-z]{1,40}}', async (c) => {
+  const campaign = orNotFound(async (c) => {
     c.set('route', '/campaigns/{id}');
-    const asked = { db, id: c.req.param('id'), reader: readerOf(c) };
+    const asked = { db, id: c.req.param('id') ?? '', reader: readerOf(c) };
     return c.html(await campaignPage({ ...asked, temporalUrl: (id) => temporalUrl(deps, id) }), 200, policy);
   });
+  app.get('/campaigns/:id{cam_[0-9a-z]{1,40}}', campaign);
 }
 
 export function mountPages(app: OpenAPIHono<Env>, deps: ApiDeps, document: OpenApiDocument): void {
@@ -94,6 +122,7 @@ export function mountPages(app: OpenAPIHono<Env>, deps: ApiDeps, document: OpenA
   });
   mountLabeling(app, deps);
   mountCampaigns(app, deps);
+  mountNothing(app);
   app.get('/openapi.json', (c) => {
     c.set('route', '/openapi.json');
     return c.json(document);

@@ -4,6 +4,7 @@ import { advanceCampaign, decideCampaign } from '../../db/campaign.js';
 import { datasetOf } from '../../db/dataset.js';
 import { inTransaction } from '../../db/client.js';
 import { decideBatch, openBatch } from '../../db/labeling.js';
+import { Curve } from '../../web/curve.js';
 import { closeRun } from '../../db/run.js';
 import { jsonOf } from '../api/support.js';
 import { attack, expectAccessible, expectKeyboard, expectTextOnly } from './labeling-bed.js';
@@ -18,9 +19,9 @@ async function makePipeline(name: string): Promise<void> {
   expect(made.status).toBe(201);
 }
 
-async function begin(pipeline: string, stop: object): Promise<string> {
+async function begin(pipeline: string, stop: object, more: object = {}): Promise<string> {
   await makePipeline(pipeline);
-  const asked = { pipeline, batchSize: 2, stop, by: attack };
+  const asked = { pipeline, batchSize: 2, stop, by: attack, ...more };
   return (await jsonOf<{ id: string }>(await bed.api.post('/api/v1/campaigns', asked))).id;
 }
 
@@ -104,9 +105,16 @@ test('an operator begins a campaign; what is wrong is said at its field', async 
   await close(/422/);
 });
 
+test('rounds with the same labels so far have one label on the curve', () => {
+  const measured = { lo: null, hi: null };
+  const points = [40, 60, 60, 61, 80].map((x, place) => ({ x, y: 0.8, label: String(place + 1), ...measured }));
+  const drawn = String(Curve({ title: 'all', xUnit: 'labels', yUnit: 'accuracy', points, target: null }));
+  expect([...drawn.matchAll(/class="round"[^>]*>([^<]*)</g)].map(([, label]) => label)).toEqual(['1', '2–4', '5']);
+});
+
 test('rounds come while the page is looked at: the curve, the rules, the people; the place is kept', async () => {
   const stop = { labels: 40, target: 0.95, plateau: { rounds: 3, margin: 0.01 } };
-  const id = await begin('watched', stop);
+  const id = await begin('watched', stop, { explore: 0.5, auto: {} });
   await round(id, 'watched', 0.8);
   const { page, close } = await bed.open(`/campaigns/${id}`, { name: 'lee' });
   expect(await page.locator('svg.curve circle').count()).toBe(1);
@@ -115,6 +123,7 @@ test('rounds come while the page is looked at: the curve, the rules, the people;
   await round(id, 'watched', 0.82);
   await page.evaluate(`document.dispatchEvent(new Event('visibilitychange'))`);
   await page.locator('svg.curve circle').nth(1).waitFor();
+  expect(await page.locator('svg.curve .round').allTextContents()).toEqual(['1', '2']);
   expect(await page.getByLabel('Reason').inputValue()).toBe('half typed');
   expect(await page.evaluate('document.activeElement.textContent')).toBe('items of round 1');
   const text = await page.locator('main').innerText();
@@ -125,6 +134,8 @@ test('rounds come while the page is looked at: the curve, the rules, the people;
   expect(text).toContain('+0.0200 over round 1, p 0.25');
   expect(text).toContain('drawn by chance, to explore');
   expect(text).toMatch(/by the model alone\s+36/);
+  expect(text).toContain('At most 5 % of them may be wrong');
+  expect(text).toMatch(/Asks about\s+rows without a label/);
   expect(text).toMatch(/stands\s+0.970\s+40 %\s+20\s+2 of 5\s+1\s+1.0 to 20.0 %/);
   expect(text).toMatch(/agree\s+100 %/);
   expect(text.split(attack).length).toBeGreaterThan(2);

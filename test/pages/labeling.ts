@@ -158,7 +158,12 @@ test('digits show as pictures', async () => {
 const dot =
   'data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
 const kinds: [what: string, wanted: Parameters<LabelingBed['batch']>[0], keys: string[], label: unknown][] = [
-  ['number', { items: [{ a: 1 }], kind: 'number', classes: null }, [...'12.5', 'Enter'], '12.5'],
+  [
+    'number',
+    { items: [{ a: 1 }], kind: 'number', classes: null },
+    [...'abc', 'Enter', ...Array<string>(3).fill('Backspace'), ...'12.5', 'Enter'],
+    '12.5',
+  ],
   ['typed class', { items: [{ a: 1 }], classes: null }, [...'new 1', 'Enter'], 'new 1'],
   [
     'multiple',
@@ -196,6 +201,58 @@ test.each(kinds)('%s, by keys', async (_, wanted, keys, label) => {
   if (label instanceof RegExp) expect(given).toMatch(label);
   else expect(given).toBe(label);
   await close();
+});
+
+test('long names leave values in view, long values fold, and what lacks its picture is answered twice', async () => {
+  const deep = { list: Array.from({ length: 300 }, (_, place) => place) };
+  const items = [{ ['n'.repeat(80)]: 'in view', deep, picture: 'data:image/png;base64,AAAA' }];
+  const batch = await bed.batch({ items: [...items, ...items] });
+  const { page, close } = await bed.open(`/label/${batch}`, { name: 'kim' });
+  await page.getByText('The picture from the column picture could not be loaded').waitFor();
+  expect(await page.locator('.item img').count()).toBe(0);
+  await expectAccessible(page);
+  const value = await page.locator('.item td', { hasText: 'in view' }).boundingBox();
+  expect(value!.x + value!.width).toBeLessThan(360);
+  expect(value!.width).toBeGreaterThan(100);
+  expect((await page.locator('.item').boundingBox())!.height).toBeLessThan(600);
+  await page.locator('.item summary').click();
+  expect((await page.locator('.item').boundingBox())!.height).toBeLessThan(1_200);
+  const task = page.locator('.item').getAttribute('data-task');
+  await page.keyboard.press('1');
+  await page.getByText('The same once more counts').waitFor();
+  expect(await page.locator('.item').getAttribute('data-task')).toBe(await task);
+  await page.keyboard.press('1');
+  await page.locator(`.item:not([data-task=${await task}])`).waitFor();
+  await page.keyboard.press('s');
+  await page.getByText('Your last answers are on their way').waitFor();
+  await hurry(page);
+  await page.getByText('All items are answered').waitFor();
+  expect((await bed.answers(batch))['k0']).toMatchObject([{ label: 'no' }]);
+  await close();
+});
+
+test('what was typed is an answer, nothing is none; without its picture an item takes no boxes', async () => {
+  const typed = await bed.open(`/label/${await bed.batch({ items: [{ a: 1 }], classes: null })}`, { name: 'kim' });
+  await typed.page.locator('#answer-input').waitFor();
+  await typed.page.keyboard.press('Enter');
+  await typed.page.getByText('Type a label first').waitFor();
+  await typed.close();
+  const wanted = { items: [{ picture: 'data:image/png;base64,AAAA' }], kind: 'box' as const, classes: ['cat'] };
+  const boxes = await bed.open(`/label/${await bed.batch(wanted)}`, { name: 'kim' });
+  await boxes.page.locator('.broken').waitFor();
+  for (const key of ['Enter', 'Enter']) await boxes.page.keyboard.press(key);
+  await boxes.page.getByText('takes no boxes').waitFor();
+  expect(await boxes.page.locator('.broken').isVisible()).toBe(true);
+  await boxes.close();
+});
+
+test('an address that leads nowhere is a page, with its status', async () => {
+  for (const path of ['/label/xx', '/label/bat_zzz/progress', '/campaigns/cam_zzz', '/campaigns/xx']) {
+    const answer = await bed.api.get(path);
+    expect(answer.status).toBe(404);
+    expect(answer.headers.get('content-type')).toContain('text/html');
+    expect(await answer.text()).toContain('All batches');
+  }
 });
 
 test('spans and boxes by mouse', async () => {
@@ -285,6 +342,9 @@ test('whoever opens the first page finds what is left for them', async () => {
   await page.goto(`${bed.url}/label?labeler=lee`);
   await page.getByText('Left for you').waitFor();
   await expectAccessible(page);
+  // what is left stands in view on a phone, without scrolling sideways
+  const waiting = page.getByRole('region', { name: 'Waiting for labels' });
+  expect(await waiting.evaluate((node: any) => node.scrollWidth - node.clientWidth)).toBe(0);
   await expectKeyboard(page);
   await page.getByRole('link', { name: batch }).first().click();
   await shows(page, 'k1');
@@ -301,16 +361,19 @@ test('without any batch the first page says so', async () => {
   await close();
 });
 
-test.each(['/docs', '/problems/not-found', '/label/bat_0'])('axe finds nothing wrong with %s', async (path) => {
-  const { page, close } = await bed.open(path, { name: 'kim' });
-  await page.locator('main h1, main p').first().waitFor();
-  await expectNarrow(page);
-  // all operations and all schemas are made alike: axe takes its time over a thousand of them
-  await page.evaluate(`document.querySelectorAll('main section:nth-of-type(n + 9), main h3:nth-of-type(n + 4) + pre')
+test.each(['/docs', '/problems/not-found', '/label/bat_0', '/label/xx'])(
+  'axe finds nothing wrong with %s',
+  async (path) => {
+    const { page, close } = await bed.open(path, { name: 'kim' });
+    await page.locator('main h1, main p').first().waitFor();
+    await expectNarrow(page);
+    // all operations and all schemas are made alike: axe takes its time over a thousand of them
+    await page.evaluate(`document.querySelectorAll('main section:nth-of-type(n + 9), main h3:nth-of-type(n + 4) + pre')
     .forEach((one) => one.remove())`);
-  await expectAccessible(page);
-  await close(/404/);
-});
+    await expectAccessible(page);
+    await close(/404/);
+  },
+);
 
 test('with tokens: a page asks for one, keeps it for the tab, and sends it along', async () => {
   const token = 'secret-of-the-admin-0002';

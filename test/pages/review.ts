@@ -1,5 +1,6 @@
 // The review page and the progress page in a real browser: verdicts by keys, refusals in words, figures for people.
 import { expect, test } from 'vitest';
+import { decideBatch } from '../../db/labeling.js';
 import { until } from '../support/system.js';
 import { jsonOf } from '../api/support.js';
 import { attack, expectAccessible, expectKeyboard, expectTextOnly } from './labeling-bed.js';
@@ -66,6 +67,7 @@ test('a reviewer accepts, mends, sends back and decides, by keys', async () => {
   await page.getByText('1 tasks have no answer').waitFor();
   await page.keyboard.press('a');
   await page.getByText('Nothing waits for a review.').waitFor();
+  await page.locator('.counts', { hasNotText: 'to be sent' }).waitFor();
   bed.api.decisions.answers.push({ kind: 'answer', answer: { status: 'partial', decisionId: 'd', decision: 'close' } });
   await page.getByRole('button', { name: 'Close with what there is' }).click();
   await page.getByText('The batch is partial.').waitFor();
@@ -146,8 +148,25 @@ test('nobody reviews their own answers, and the page says so', async () => {
   const { page, close } = await bed.open(`/label/${batch}/review`, { name: 'kim' });
   await page.getByText('This one must be looked at.').waitFor();
   await page.keyboard.press('a');
-  await page.getByText('nobody reviews their own answers here').waitFor();
+  await page.getByText('Not taken: accept for k0, because nobody reviews their own answers here').waitFor();
   expect(await tasksOf(batch)).toMatchObject([{ review: null }]);
+  await close();
+});
+
+test('a batch that was decided shows by whom, when and why, and nothing to press', async () => {
+  const batch = await answered(['kim'], 2);
+  const tasks = await tasksOf(batch);
+  const reviews = tasks.map(({ taskId, fence }) => ({ taskId, fence, verdict: 'accept' }));
+  await bed.api.post(`/api/v1/label-batches/${batch}/reviews`, { by: 'lee', reviews });
+  const said = { batch, decision: 'accept' as const, decisionId: 'd', by: 'lee', verified: false, reason: attack };
+  await decideBatch(bed.api.database.db, { ...said, tasks: null });
+  const { page, close } = await bed.open(`/label/${batch}/review`, { name: 'mo' });
+  const text = await page.locator('.state', { hasText: 'This batch was accepted by lee at' }).innerText();
+  expect(text).toContain(`UTC: ${attack}`);
+  await page.keyboard.press('a');
+  expect(await page.locator('main button:visible').count()).toBe(0);
+  await expectTextOnly(page);
+  await expectAccessible(page);
   await close();
 });
 

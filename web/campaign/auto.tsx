@@ -1,6 +1,6 @@
 // Labels that a campaign's rounds gave without people: with which promise, how many, and what the audit has found so far.
 import type { AutoBatchView } from '../../db/auto.js';
-import type { AutoStatus } from '../../domain/auto-label.js';
+import type { AutoRules, AutoStatus } from '../../domain/auto-label.js';
 import { decimal, Heads, numbers, percent, Wide } from '../words.js';
 
 const statuses: Record<AutoStatus, string> = {
@@ -11,15 +11,23 @@ const statuses: Record<AutoStatus, string> = {
   void: 'void: its batch was cancelled',
 };
 
+const percentWords = (share: number) => `${Number((100 * share).toFixed(3))} %`;
+
 const boundsWords = ({ lo, hi }: AutoBatchView) =>
   lo === null || hi === null ? '–' : `${(100 * lo).toFixed(1)} to ${(100 * hi).toFixed(1)} %`;
 
 /** For each round: how sure the model must be, the share that got a label, and the checked ones. */
-export function AutoBatches({ auto }: { auto: AutoBatchView[] }) {
+export function AutoBatches({ auto, rules }: { auto: AutoBatchView[]; rules: AutoRules | null }) {
   if (auto.length === 0) return null;
   return (
     <>
       <h2>Labels without people</h2>
+      {rules && (
+        <p class="soft">
+          At most {percentWords(rules.maxError)} of them may be wrong. Where the lower bound of what the checks find is
+          above that, a round’s labels are revoked.
+        </p>
+      )}
       <Wide name="Labels without people">
         <table>
           <Heads
@@ -34,7 +42,7 @@ export function AutoBatches({ auto }: { auto: AutoBatchView[] }) {
             {auto.map((one) => (
               <tr>
                 <th scope="row">{one.round}</th>
-                <td>{statuses[one.status]}</td>
+                <td class={one.status === 'revoked' ? 'problem' : undefined}>{statuses[one.status]}</td>
                 <td class="number">{decimal(one.threshold)}</td>
                 <td class="number">{percent(one.coverage)}</td>
                 <td class="number">{one.labels}</td>

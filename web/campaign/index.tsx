@@ -74,6 +74,11 @@ export async function campaignListPage(db: Db, reader: Reader | null, cursor: st
 const autoWords = ({ maxError, confidence, auditShare }: AutoRules) =>
   `at most ${maxError} of them wrong with confidence ${confidence}; people check ${auditShare} of them`;
 
+const askedWords: Record<string, string> = {
+  unlabelled: 'rows without a label',
+  suspects: 'rows whose label is probably wrong',
+};
+
 function Settings({ campaign }: { campaign: CampaignView }) {
   const { settings, pipeline, startedBy, createdAt } = campaign;
   return (
@@ -88,6 +93,8 @@ function Settings({ campaign }: { campaign: CampaignView }) {
       </dd>
       <dt>Strategy</dt>
       <dd>{settings.strategies.join(', then ')}</dd>
+      <dt>Asks about</dt>
+      <dd>{askedWords[settings.ask] ?? settings.ask}</dd>
       <dt>Items a round</dt>
       <dd>
         {settings.batchSize}, {settings.explore} of them drawn by chance
@@ -135,7 +142,7 @@ export async function campaignPage({ db, id, reader, temporalUrl }: Asked) {
       )}
       <Rounds {...campaign} />
       <LabelSources {...campaign} />
-      <AutoBatches {...campaign} />
+      <AutoBatches auto={campaign.auto} rules={campaign.settings.auto ?? null} />
       <h2>How it was begun</h2>
       <Settings campaign={campaign} />
       {people === null ? <p class="soft">How people do is for reviewers.</p> : <People people={people} />}

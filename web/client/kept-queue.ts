@@ -12,6 +12,8 @@ export interface Kept {
   fence: number;
   /** Milliseconds since 1970. */
   at: number;
+  /** Names the item to the person who said it; stays here. */
+  about?: string;
   /** Those that were sent together; the key of that call. */
   group?: string;
 }
@@ -179,7 +181,7 @@ export class KeptQueue<T extends Kept> {
   private async send(entries: T[], keepalive: boolean): Promise<void> {
     const { path, list, by } = this.kind;
     const { name } = this.person;
-    const said = entries.map(({ id: _, at: __, group: ___, ...one }) => one);
+    const said = entries.map(({ id: _, at: __, group: ___, about: ____, ...one }) => one);
     const body = { ...(name === null ? {} : { [by]: name }), [list]: said };
     try {
       const key = entries[0]?.group ?? randomId();

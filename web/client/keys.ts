@@ -14,11 +14,8 @@ function lettersOff(): boolean {
   return localStorage.getItem(offKey) === '1';
 }
 
-/** A field takes what is typed into it; one with `data-letters` has no use for letters. */
-function typesInto(target: Element, key: string): boolean {
-  if (!target.matches('input:not([type=checkbox]), textarea, select')) return false;
-  return !(target.hasAttribute('data-letters') && /^[a-df-z?]$/.test(key));
-}
+/** A field takes what is typed into it, all of it. */
+const typesInto = (target: Element) => target.matches('input:not([type=checkbox]), textarea, select');
 
 /** Enter on a button or link is that button's, unless it says that Enter answers. */
 function ownsEnter(target: Element): boolean {
@@ -31,7 +28,7 @@ export function listenKeys(actions: readonly KeyAction[], inner: (event: Keyboar
     const target = event.target instanceof Element ? event.target : document.body;
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || target.closest('dialog')) return;
     if (event.key === 'Escape' && target instanceof HTMLElement) target.blur();
-    if (typesInto(target, event.key) || (event.key === 'Enter' && ownsEnter(target))) return;
+    if (typesInto(target) || (event.key === 'Enter' && ownsEnter(target))) return;
     if (event.key.length === 1 && lettersOff()) return;
     const action = actions.find(({ key }) => key === event.key);
     if (inner(event)) event.preventDefault();

@@ -1,6 +1,7 @@
 // The labeling page's elements: where the item, the answer, the guess, the comment and the progress stand.
 import type { AnswerControl } from './answer/control.js';
 import { button, h, put } from './dom.js';
+import { lacksPicture } from './item/image.js';
 import { itemView } from './item/index.js';
 import type { Batch, LeasedTask, Suggestion } from './types.js';
 
@@ -106,6 +107,11 @@ export class LabelView {
       guesses,
       button('Keys', help, { key: '?' }),
     );
+  }
+
+  /** Whether the shown item has a picture that could not be loaded. */
+  get lacksPicture(): boolean {
+    return lacksPicture(this.item, this.control.element);
   }
 
   /** Shows an item; `before` is the answer that was taken back. */

@@ -4,15 +4,22 @@ import { answerQueue, type QueuedAnswer } from './answer-queue.js';
 import { call, Refused } from './api.js';
 import { h, put } from './dom.js';
 import { app, batchId, enter } from './enter.js';
+import { itemWords } from './item/fields.js';
 import type { KeptQueue, RefusedEntry } from './kept-queue.js';
 import { helpDialog, type KeyAction, listenKeys } from './keys.js';
 import { LabelView } from './label-view.js';
+import { PictureGuard } from './picture-guard.js';
 import { refusedAnswer, RefusedList } from './refused-list.js';
 import { forget, type Who } from './session.js';
 import { TaskBuffer } from './task-buffer.js';
 import type { Batch, LeasedTask } from './types.js';
 
 const lookAgainMs = 10_000;
+/** Said while the last answers wait to be sent: what is left is not known before. */
+const held = [
+  'Your last answers are on their way',
+  'They are sent in a moment, and can be taken back until then. Then this page looks for more.',
+] as const;
 
 class LabelPage {
   private readonly view: LabelView;
@@ -24,11 +31,13 @@ class LabelPage {
   private answered = 0;
   private lookAgain: ReturnType<typeof setTimeout> | undefined;
   private refreshing = false;
+  private readonly guard: PictureGuard;
 
   private batch: Batch;
 
   constructor(person: Who, batch: Batch) {
     this.batch = batch;
+    this.guard = new PictureGuard(batch.kind);
     const control = answerControl(batch.kind, { classes: batch.classes, submit: (label) => this.answer({ label }) });
     const actions: KeyAction[] = [
       { key: 'u', meaning: 'undo the last answer, while it waits here', act: () => this.undo() },
@@ -102,7 +111,12 @@ class LabelPage {
     if (task === undefined) return;
     const comment = this.view.comment.value.trim();
     const { taskId, fence } = task;
-    const entry = this.queue.add({ taskId, fence, ...given, ...(comment === '' ? {} : { comment }) });
+    const sure = 'skip' in given || !this.view.lacksPicture;
+    const doubt = sure ? null : this.guard.doubt([taskId, fence, given.label]);
+    if (doubt !== null) return this.view.say(doubt);
+    if (this.guard.settle()) this.view.say('');
+    const about = itemWords(task.item);
+    const entry = this.queue.add({ taskId, fence, about, ...given, ...(comment === '' ? {} : { comment }) });
     this.history.push({ entry, task });
     this.answered += 1;
     this.buffer.next();
@@ -134,6 +148,7 @@ class LabelPage {
     }
     this.shown = task;
     if (task) this.view.show(task, before);
+    else if (this.buffer.exhausted && this.queue.size > 0) this.view.showState(...held);
     else this.view.showState('The next items are on their way.');
   }
 
@@ -164,7 +179,8 @@ class LabelPage {
   private sayWhyNothing(): void {
     if (this.shown !== undefined) return;
     const { status } = this.batch;
-    if (status === 'open')
+    if (status === 'open' && this.queue.size > 0) this.view.showState(...held);
+    else if (status === 'open')
       this.view.showState(
         'Nothing left for you right now',
         'The open items are with other people. This page looks again by itself.',

@@ -21,15 +21,17 @@ const verdictReasons: Record<string, string> = {
   'not-disputable': 'there is nothing to dispute',
 };
 
+const about = (entry: Kept) => (entry.about === undefined ? '' : ` for ${entry.about}`);
+
 export function refusedAnswer({ entry, reason }: RefusedEntry<QueuedAnswer>): string {
   const label = entry.skip
     ? 'a skip'
     : `the answer ${typeof entry.label === 'string' ? entry.label : JSON.stringify(entry.label)}`;
-  return `Not taken: ${label}, because ${answerReasons[reason] ?? reason}.`;
+  return `Not taken: ${label}${about(entry)}, because ${answerReasons[reason] ?? reason}.`;
 }
 
 export function refusedVerdict({ entry, reason }: RefusedEntry<QueuedVerdict>): string {
-  return `Not taken: ${entry.verdict}, because ${verdictReasons[reason] ?? reason}.`;
+  return `Not taken: ${entry.verdict}${about(entry)}, because ${verdictReasons[reason] ?? reason}.`;
 }
 
 export class RefusedList<T extends Kept> {

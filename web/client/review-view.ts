@@ -2,6 +2,7 @@
 import type { ReviewVerdict } from '../../domain/labeling.js';
 import type { AnswerControl } from './answer/control.js';
 import { button, h, put } from './dom.js';
+import { lacksPicture } from './item/image.js';
 import { itemView } from './item/index.js';
 import type { Batch, ReviewTask } from './types.js';
 
@@ -75,6 +76,7 @@ export class ReviewView {
   readonly comment = h('textarea', { id: 'comment', rows: 2, maxlength: 2_000 });
   private readonly control: AnswerControl;
   private readonly batch: Batch;
+  private readonly panel: HTMLElement;
   private readonly fixing = h('p', { class: 'guess', role: 'status' });
 
   constructor(batch: Batch, control: AnswerControl, actions: ReviewActions) {
@@ -106,6 +108,7 @@ export class ReviewView {
       field,
     );
     this.stage = h('div', { class: 'work', hidden: true }, this.item, verdict);
+    this.panel = this.decision(actions);
     this.element = h(
       'div',
       { class: 'review' },
@@ -121,7 +124,7 @@ export class ReviewView {
       this.lost,
       this.state,
       this.stage,
-      this.decision(actions),
+      this.panel,
     );
   }
 
@@ -165,6 +168,17 @@ export class ReviewView {
 
   fix(on: boolean): void {
     put(this.fixing, on ? 'What is the right label?' : '');
+  }
+
+  /** Nothing is to be said of it any more. */
+  showDecided(text: string): void {
+    this.panel.hidden = true;
+    this.showState(text);
+  }
+
+  /** Whether the shown item has a picture that could not be loaded. */
+  get lacksPicture(): boolean {
+    return lacksPicture(this.item, this.control.element);
   }
 
   showState(text: string): void {

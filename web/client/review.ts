@@ -6,7 +6,9 @@ import { h, put, randomId } from './dom.js';
 import { app, batchId, enter } from './enter.js';
 import type { KeptQueue, RefusedEntry } from './kept-queue.js';
 import { helpDialog, type KeyAction, listenKeys } from './keys.js';
+import { PictureGuard } from './picture-guard.js';
 import { refusedVerdict, RefusedList } from './refused-list.js';
+import { decidedWords, isDecided } from './decided.js';
 import { ReviewView } from './review-view.js';
 import { forget, type Who } from './session.js';
 import type { Batch, ReviewTask, TaskPage } from './types.js';
@@ -24,10 +26,12 @@ class ReviewPage {
   private tasks: ReviewTask[] = [];
   private cursor: string | null = null;
   private fixing = false;
+  private readonly guard: PictureGuard;
 
   constructor(person: Who, batch: Batch) {
     this.person = person;
     this.batch = batch;
+    this.guard = new PictureGuard(batch.kind);
     this.control = answerControl(batch.kind, {
       classes: batch.classes,
       submit: (label) => this.judge({ verdict: 'fix', label }),
@@ -96,7 +100,7 @@ class ReviewPage {
     if (this.queue.size > 0) this.view.say(`${this.queue.size} verdicts of before are being sent.`);
     this.queue.wake();
     this.count();
-    await this.load(null);
+    if (!isDecided(this.batch)) await this.load(null);
   }
 
   /** The next page of labels that nobody reviewed. */
@@ -141,10 +145,16 @@ class ReviewPage {
   }
 
   private judge(said: Said): void {
-    const task = this.tasks.shift();
-    if (!task) return;
+    const [task] = this.tasks;
+    if (!task || isDecided(this.batch)) return;
+    const { taskId, fence, key } = task;
+    const sure = said.verdict === 'send-back' || !this.view.lacksPicture;
+    const doubt = sure ? null : this.guard.doubt([taskId, fence, said.verdict, said.label]);
+    if (doubt !== null) return this.view.say(doubt);
+    if (this.guard.settle()) this.view.say('');
+    this.tasks.shift();
     const comment = this.view.comment.value.trim();
-    this.queue.add({ taskId: task.taskId, fence: task.fence, ...said, ...(comment === '' ? {} : { comment }) });
+    this.queue.add({ taskId, fence, about: key, ...said, ...(comment === '' ? {} : { comment }) });
     this.showFirst();
     if (this.queue.unkept) this.view.say('This browser keeps nothing: leave this page open until all is sent.');
   }
@@ -193,6 +203,7 @@ class ReviewPage {
 
   private count(): void {
     this.view.count(this.batch.counts, this.batch.status, this.queue.size);
+    if (isDecided(this.batch)) this.view.showDecided(decidedWords(this.batch));
   }
 }
 

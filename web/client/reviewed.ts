@@ -106,7 +106,7 @@ class ReviewedList {
     const submit = (event: Event) => {
       event.preventDefault();
       const said = comment.value.trim();
-      this.queue.add({ taskId, fence, verdict: 'dispute', ...(said === '' ? {} : { comment: said }) });
+      this.queue.add({ taskId, fence, about: key, verdict: 'dispute', ...(said === '' ? {} : { comment: said }) });
       put(form, h('p', { tabindex: -1 }, 'You object. Another reviewer looks at it.'));
       form.querySelector('p')?.focus();
     };

@@ -17,7 +17,8 @@ export async function freshContent(): Promise<HTMLElement> {
   const answer = await fetch(address, { headers, cache: 'no-store', signal: AbortSignal.timeout(20_000) });
   if (answer.status === 401) throw new NotKnown('This token is not valid.');
   const content = new DOMParser().parseFromString(await answer.text(), 'text/html').querySelector('main');
-  if (!answer.ok || !content) throw new Error(`The server did not answer: ${answer.status}`);
+  // where nothing is, the page says so
+  if (!content || !(answer.ok || answer.status === 404)) throw new Error(`The server did not answer: ${answer.status}`);
   return content;
 }
 

@@ -41,6 +41,11 @@ export class TaskBuffer {
     return this.tasks[0];
   }
 
+  /** Nothing more was there to take. */
+  get exhausted(): boolean {
+    return this.dry;
+  }
+
   /** The first one was answered. */
   next(): LeasedTask | undefined {
     const answered = this.tasks.shift();

@@ -2,7 +2,14 @@
 import type { LabelKind } from '../../domain/label-kind.js';
 import type { LabelPolicy } from '../../domain/label-policy.js';
 import type { ReviewedAnswer, TaskAnswer, TaskReview } from '../../domain/label-task.js';
-import type { BatchCounts, BatchStatus, Refusal, ReviewRefusal, ReviewVerdict } from '../../domain/labeling.js';
+import type {
+  BatchCounts,
+  BatchDecided,
+  BatchStatus,
+  Refusal,
+  ReviewRefusal,
+  ReviewVerdict,
+} from '../../domain/labeling.js';
 
 export type { LeasedTask, ReviewedAnswer } from '../../domain/label-task.js';
 export type { Suggestion } from '../../domain/labeling.js';
@@ -18,6 +25,9 @@ export interface Batch {
   classes: string[] | null;
   policy: LabelPolicy;
   deadline: string;
+  closedAt: string | null;
+  /** What closed it; null: nobody's word did, or it is not closed. */
+  decided: BatchDecided | null;
 }
 
 export interface Annotated {
@@ -28,6 +38,7 @@ export interface Annotated {
 
 export interface ReviewTask {
   taskId: string;
+  key: string;
   fence: number;
   item: Item;
   label: string | null;

@@ -1,4 +1,4 @@
-// A number: typed, Enter answers. Letters that no number has stay keys of the page.
+// A number: typed, Enter answers. What is typed into the field is the field's: letters are keys again once it is left.
 import { button, put, h } from '../dom.js';
 import { type AnswerContext, type AnswerControl, labelField } from './control.js';
 
@@ -7,7 +7,6 @@ const decimal = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 export function numberAnswer({ submit }: AnswerContext): AnswerControl {
   const { element, input } = labelField('Value', {
     inputmode: 'decimal',
-    'data-letters': true,
     'aria-describedby': 'answer-problem',
   });
   const problem = h('p', { class: 'problem', id: 'answer-problem', role: 'alert' });
@@ -31,6 +30,9 @@ export function numberAnswer({ submit }: AnswerContext): AnswerControl {
       input.focus();
     },
     key: () => false,
-    help: [['Enter', 'answer with the number']],
+    help: [
+      ['Enter', 'answer with the number'],
+      ['Esc', 'leave the field, for the other keys'],
+    ],
   };
 }

@@ -1,5 +1,5 @@
 // One class: a key or a press answers at once. Without a list of classes the answer is typed.
-import { button, h } from '../dom.js';
+import { button, h, put } from '../dom.js';
 import { type AnswerContext, type AnswerControl, classButtons, labelField, placeOf } from './control.js';
 
 export function singleAnswer(context: AnswerContext): AnswerControl {
@@ -27,12 +27,15 @@ function listed({ submit }: AnswerContext, classes: string[]): AnswerControl {
 }
 
 function typed({ submit }: AnswerContext): AnswerControl {
-  const { element, input } = labelField('Label');
+  const { element, input } = labelField('Label', { 'aria-describedby': 'answer-problem' });
+  const problem = h('p', { class: 'problem', id: 'answer-problem', role: 'alert' });
   const send = () => {
-    if (input.value.trim() !== '') submit(input.value.trim());
+    const text = input.value.trim();
+    put(problem, text === '' ? 'Type a label first, or skip.' : '');
+    if (text !== '') submit(text);
     else input.focus();
   };
-  element.append(button('Answer', send, { class: 'main' }));
+  element.append(button('Answer', send, { class: 'main' }), problem);
   input.addEventListener('keydown', (event) => {
     if (event.key === 'Enter' && !event.isComposing) send();
   });
@@ -41,6 +44,7 @@ function typed({ submit }: AnswerContext): AnswerControl {
     columns: () => [],
     show: (_, label) => {
       input.value = typeof label === 'string' ? label : '';
+      put(problem);
       input.focus();
     },
     key: () => false,

@@ -15,6 +15,14 @@ export function valueText(value: unknown): string {
   return typeof value === 'object' ? JSON.stringify(value) : String(value as string | number | boolean);
 }
 
+/** An item in a few words, to tell it from others: its text, else its first column that is no picture. */
+export function itemWords(item: Item): string {
+  const fields = fieldsOf(item).filter(([, value]) => !(typeof value === 'string' && dataUrl.test(value)));
+  const value = fields.find(([name]) => name === 'text')?.[1] ?? fields[0]?.[1];
+  const words = valueText(value).trim();
+  return words.length > 60 ? `${words.slice(0, 60)}…` : words;
+}
+
 /** The column whose text is read and marked: `text`, else for spans the longest one. Null: none. */
 export function textField(item: Item, wanted: boolean): string | null {
   const texts = fieldsOf(item).filter((field): field is [string, string] => typeof field[1] === 'string');
