@@ -327,5 +327,6 @@ it('texts that look like HTML are kept as they are, sent as JSON, and escaped on
   const progress = await (await api.get(`/label/${batch}/progress`)).text();
   for (const name of ['kim', 'class', 'key 1']) expect(progress).toContain(`${name} &lt;script&gt;alert(1)`);
   const unknown = await api.get(`/label/${encodeURIComponent(attack)}`);
-  expect([unknown.status, unknown.headers.get('content-type')]).toEqual([404, 'application/problem+json']);
+  expect([unknown.status, unknown.headers.get('content-type')]).toEqual([404, expect.stringContaining('text/html')]);
+  expect(await unknown.text()).not.toMatch(/<script>alert|<img src=x/);
 });

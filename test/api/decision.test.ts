@@ -75,7 +75,7 @@ describe('label batches', () => {
     const { tasks: rest } = await lease('lee', 5);
     const last = { taskId: rest[0]?.taskId, fence: rest[0]?.fence };
     expect((await jsonOf(await answer('lee', [{ ...last, label: 'maybe' }])))['refused']).toEqual([
-      { taskId: last.taskId, reason: 'unknown-label' },
+      { taskId: last.taskId, reason: 'unknown-label', detail: expect.stringContaining('maybe') as string },
     ]);
     expect(await jsonOf(await answer('lee', [{ ...last, label: 'no' }]))).toMatchObject({ accepted: 1, refused: [] });
     expect(await jsonOf(await api.get(path))).toMatchObject({ status: 'review', counts: { labelled: 2, skipped: 1 } });
