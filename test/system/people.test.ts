@@ -90,7 +90,7 @@ describe.concurrent('label batches over HTTP', { timeout: 120_000 }, () => {
       surplus: 0,
       refused: [
         { taskId, reason: 'stale-fence' },
-        { taskId, reason: 'unknown-label' },
+        { taskId, reason: 'unknown-label', detail: expect.stringContaining('maybe') as string },
         { taskId: unknown, reason: 'unknown-task' },
       ],
     });
