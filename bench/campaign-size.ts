@@ -50,6 +50,15 @@ async function writeRows(path: string): Promise<void> {
   await once(file, 'close');
 }
 
+class Refusal extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+  ) {
+    super(`${status} ${message}`);
+  }
+}
+
 type Ask = <T>(method: string, path: string, body?: unknown) => Promise<T>;
 
 function asking(api: string): Ask {
@@ -60,7 +69,7 @@ function asking(api: string): Ask {
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     const answer = (await response.json()) as T;
-    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${JSON.stringify(answer)}`);
+    if (!response.ok) throw new Refusal(response.status, `${method} ${path}: ${JSON.stringify(answer)}`);
     return answer;
   };
 }
@@ -71,11 +80,17 @@ interface Task {
   item: Record<string, unknown>;
 }
 
+/** All of the batch is answered. */
+function doneWith(error: unknown): { tasks: Task[] } {
+  if (error instanceof Refusal && error.status === 409) return { tasks: [] };
+  throw error;
+}
+
 /** Works until the batch has nothing more to lend. */
 async function work(ask: Ask, batch: string, labeler: string): Promise<void> {
   const path = `/label-batches/${batch}`;
   for (;;) {
-    const { tasks } = await ask<{ tasks: Task[] }>('POST', `${path}/lease`, { labeler, count: leased });
+    const { tasks } = await ask<{ tasks: Task[] }>('POST', `${path}/lease`, { labeler, count: leased }).catch(doneWith);
     if (tasks.length === 0) return;
     const annotations = tasks.map(({ taskId, fence, item }) => ({ taskId, fence, label: truthOf(item) }));
     await ask('POST', `${path}/annotations`, { labeler, annotations });

@@ -21,7 +21,8 @@ function Counts({ batch }: { batch: BatchView }) {
   const bars = [
     { label: 'labelled', value: labelled },
     { label: 'skipped', value: skipped },
-    { label: 'labelled by the model', value: auto },
+    // labels without people are a campaign's, and shown there
+    ...(auto > 0 ? [{ label: 'labelled by the model', value: auto }] : []),
     { label: 'open', value: tasks - labelled - skipped - auto },
   ];
   return (
