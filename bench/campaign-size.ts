@@ -51,11 +51,11 @@ async function writeRows(path: string): Promise<void> {
 }
 
 class Refusal extends Error {
-  constructor(
-    readonly status: number,
-    message: string,
-  ) {
+  readonly status: number;
+
+  constructor(status: number, message: string) {
     super(`${status} ${message}`);
+    this.status = status;
   }
 }
 
