@@ -10,6 +10,7 @@ import { Client, Connection } from '@temporalio/client';
 import { readRunFile } from '../adapters/home.js';
 import { startDemoSystem } from '../examples/digits/system.js';
 import { createRandom } from '../stats/prng.js';
+import { Refused } from './labeling.support.js';
 
 /** A server ends a workflow whose history has more events, or more bytes. https://docs.temporal.io/workflow-execution/limits */
 const [mostEvents, mostBytes] = [51_200, 50 * 2 ** 20];
@@ -50,15 +51,6 @@ async function writeRows(path: string): Promise<void> {
   await once(file, 'close');
 }
 
-class Refusal extends Error {
-  readonly status: number;
-
-  constructor(status: number, message: string) {
-    super(`${status} ${message}`);
-    this.status = status;
-  }
-}
-
 type Ask = <T>(method: string, path: string, body?: unknown) => Promise<T>;
 
 function asking(api: string): Ask {
@@ -69,7 +61,7 @@ function asking(api: string): Ask {
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     const answer = (await response.json()) as T;
-    if (!response.ok) throw new Refusal(response.status, `${method} ${path}: ${JSON.stringify(answer)}`);
+    if (!response.ok) throw new Refused(`${method} ${path}: ${response.status} ${JSON.stringify(answer)}`);
     return answer;
   };
 }
@@ -82,7 +74,7 @@ interface Task {
 
 /** All of the batch is answered. */
 function doneWith(error: unknown): { tasks: Task[] } {
-  if (error instanceof Refusal && error.status === 409) return { tasks: [] };
+  if (error instanceof Refused && error.message.includes('batch-closed')) return { tasks: [] };
   throw error;
 }
 

@@ -18,6 +18,17 @@ export interface PickPool extends ScoredRows {
   vector(row: number): Float32Array | undefined;
 }
 
+/** The pool but for these keys, in its order. */
+export function poolWithout(pool: PickPool, gone: ReadonlySet<string>): PickPool {
+  if (gone.size === 0) return pool;
+  const left = Uint32Array.from(pool.keys.keys()).filter((row) => !gone.has(pool.keys[row]!));
+  return {
+    keys: Array.from(left, (row) => pool.keys[row]!),
+    probabilities: (place) => pool.probabilities(left[place]!),
+    vector: (place) => pool.vector(left[place]!),
+  };
+}
+
 export interface PickOptions {
   strategy: Strategy;
   batchSize: number;

@@ -12,13 +12,6 @@ export function scoredRows(items: readonly { key: string; probabilities: ArrayLi
   return { keys: items.map(({ key }) => key), probabilities: (row) => items[row]?.probabilities ?? null };
 }
 
-/** Those whose key is not among these, in their order. */
-export function rowsWithout({ keys, probabilities }: ScoredRows, out: ReadonlySet<string>): ScoredRows {
-  if (out.size === 0) return { keys, probabilities };
-  const places = Uint32Array.from(keys.keys()).filter((row) => !out.has(keys[row]!));
-  return { keys: Array.from(places, (row) => keys[row]!), probabilities: (row) => probabilities(places[row]!) };
-}
-
 /** Places in `keys`, by rising key. */
 export function rowsByKey(keys: readonly string[]): Uint32Array {
   const order = new Uint32Array(keys.length);

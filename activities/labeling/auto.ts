@@ -5,13 +5,12 @@ import { inTransaction, type Tx } from '../../db/client.js';
 import type { NewTask } from '../../db/labeling.js';
 import { runSpecification } from '../../db/run.js';
 import { auditQuota, type AutoPlan, autoPlanWithout, coveredItems, planAutoLabels } from '../../domain/auto-label.js';
-import type { PickPool } from '../../domain/label-pick.js';
+import { type PickPool, poolWithout } from '../../domain/label-pick.js';
 import type { StepInput } from '../../domain/run.js';
-import { rowsWithout } from '../../domain/scored-rows.js';
 import { currentStep } from '../step.js';
 import { certify, type Certified, type CertifyDeps } from './certify.js';
 import { keysInVersion } from './known.js';
-import { type PoolAsked, type ScoredPool, without } from './pool.js';
+import type { PoolAsked, ScoredPool } from './pool.js';
 
 type Audit = Pick<NewTask, 'key' | 'suggestion'> & { key: string; autoBatch: string | null };
 
@@ -50,7 +49,7 @@ export async function planRound(
   return {
     scored: certified?.scored ?? null,
     plan,
-    left: (rows) => without(rows, new Set([...plan.labels, ...due].map(({ key }) => key))),
+    left: (rows) => poolWithout(rows, new Set([...plan.labels, ...due].map(({ key }) => key))),
     audits: [...audits, ...own],
     open: (tx, batch, taken) =>
       openAuto(tx, {
@@ -92,6 +91,6 @@ function planOf(
     const why = 'there are too few labels beside the checked ones to make a model that these can judge';
     return autoPlanWithout(rules, number, why);
   }
-  const pool = rowsWithout(certified.scored.rows, revoked);
+  const pool = poolWithout(certified.scored.rows, revoked);
   return planAutoLabels({ rules, batch: number, pool, sample: certified.sample, seed });
 }

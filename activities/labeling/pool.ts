@@ -123,17 +123,6 @@ function rowsOf(keys: string[], scored: { probabilities: Float32Array; width: nu
   };
 }
 
-/** The pool but for these keys. */
-export function without(rows: PickPool, gone: ReadonlySet<string>): PickPool {
-  if (gone.size === 0) return rows;
-  const left = Uint32Array.from(rows.keys.keys()).filter((row) => !gone.has(rows.keys[row]!));
-  return {
-    keys: Array.from(left, (row) => rows.keys[row]!),
-    probabilities: (place) => rows.probabilities(left[place]!),
-    vector: (place) => rows.vector(left[place]!),
-  };
-}
-
 /** The champion, or a model of the visible labels; null where there are too few. */
 export async function chooseModel(deps: PoolDeps, input: StepInput): Promise<ChosenModel | null> {
   const { model } = await runSpecification(deps.db, input.context.run);

@@ -6,7 +6,7 @@ import { sqlLiteral } from '../../adapters/duckdb.js';
 import { runSpecification } from '../../db/run.js';
 import type { Digest } from '../../domain/artifact.js';
 import type { Json } from '../../domain/json.js';
-import { pickInputs, sliceInputs } from '../../domain/model.js';
+import { pickInputs, piecesOf } from '../../domain/model.js';
 import {
   judgePseudoLabels,
   planPseudoLabels,
@@ -92,17 +92,16 @@ async function rightOnes(deps: PseudoDeps, input: StepInput, { file, sources }: 
   });
   const models = await keysOfModels(deps, sources);
   const own = all.keys.flatMap((key, row) => (models.has(key) ? [] : [row]));
-  const inputs = pickInputs(all.inputs, signature, own);
+  if (own.length === 0) return [];
   const right: boolean[] = [];
-  for (let from = 0; from < own.length; from += rowsAtOnce) {
-    const to = Math.min(own.length, from + rowsAtOnce);
-    const { label = [] } = await deps.scorer.score(model, sliceInputs(inputs, signature, from, to));
-    label.forEach((name, at) => right.push(name === all.labels[own[from + at]!]));
+  for (const piece of piecesOf(pickInputs(all.inputs, signature, own), signature, mostScored)) {
+    const { label = [] } = await deps.scorer.score(model, piece);
+    for (const name of label) right.push(name === all.labels[own[right.length]!]);
   }
   return right;
 }
 
-const rowsAtOnce = 4_096;
+const mostScored = 4_096;
 
 async function keysOfModels(deps: PseudoDeps, sources: Digest | undefined): Promise<ReadonlySet<string>> {
   if (sources === undefined) return new Set();

@@ -12,7 +12,7 @@ import {
   mixAudit,
   planAutoLabels,
 } from '../../domain/auto-label.js';
-import { rowsWithout, scoredRows } from '../../domain/scored-rows.js';
+import { scoredRows } from '../../domain/scored-rows.js';
 import { createRandom, drawWithout } from '../../stats/prng.js';
 
 const rules: AutoRules = { maxError: 0.05, confidence: 0.9, auditShare: 0.1 };
@@ -160,15 +160,4 @@ describe('the audit', () => {
     // five standard deviations
     expect(Math.abs(share - 0.5)).toBeLessThan(0.08);
   });
-});
-
-it('rows that are out leave the others as they were', () => {
-  const rows = scoredRows(['a', 'b', 'c'].map((key, place) => ({ key, probabilities: [place, 1] })));
-  const left = rowsWithout(rows, new Set(['b', 'z']));
-  expect(left.keys).toEqual(['a', 'c']);
-  expect([left.probabilities(0), left.probabilities(1)]).toEqual([
-    [0, 1],
-    [2, 1],
-  ]);
-  expect(rowsWithout(rows, new Set()).keys).toEqual(rows.keys);
 });

@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { diverseBounds, pickDiverse, standardise } from '../../domain/label-diverse.js';
+import { poolWithout } from '../../domain/label-pick.js';
 import { type PickCandidate, pickTasks } from '../../domain/labeling.js';
+import { scoredRows } from '../../domain/scored-rows.js';
 
 const three: PickCandidate[] = [
   { key: 'sure', probabilities: [0.98, 0.01, 0.01] },
@@ -186,4 +188,18 @@ describe('strategies that compare rows', () => {
       [0, 0, 1],
     ]);
   });
+});
+
+it('rows that are out leave the others as they were', () => {
+  const vectors = ['a', 'b', 'c'].map((_, place) => Float32Array.of(place));
+  const rows = scoredRows(['a', 'b', 'c'].map((key, place) => ({ key, probabilities: [place, 1] })));
+  const pool = { ...rows, vector: (row: number) => vectors[row] };
+  const left = poolWithout(pool, new Set(['b', 'z']));
+  expect(left.keys).toEqual(['a', 'c']);
+  expect([left.probabilities(0), left.probabilities(1)]).toEqual([
+    [0, 1],
+    [2, 1],
+  ]);
+  expect([left.vector(0), left.vector(1)]).toEqual([vectors[0], vectors[2]]);
+  expect(poolWithout(pool, new Set()).keys).toEqual(rows.keys);
 });

@@ -49,3 +49,13 @@ export function randomId(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 }
+
+/** A problem that stays until the person says that they have read it. */
+export function untilSeen(text: string, seen: () => void): HTMLElement {
+  const read = () => {
+    line.remove();
+    seen();
+  };
+  const line = h('p', { class: 'problem', role: 'alert' }, text, ' ', button('I see', read, { class: 'plain' }));
+  return line;
+}

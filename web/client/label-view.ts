@@ -1,6 +1,6 @@
 // The labeling page's elements: where the item, the answer, the guess, the comment and the progress stand.
 import type { AnswerControl } from './answer/control.js';
-import { button, h, put } from './dom.js';
+import { button, h, put, untilSeen } from './dom.js';
 import { lacksPicture } from './item/image.js';
 import { itemView } from './item/index.js';
 import type { Batch, LeasedTask, Suggestion } from './types.js';
@@ -161,21 +161,7 @@ export class LabelView {
 
   /** Answers that were not taken, until the person has read them. */
   addLost(what: string, seen: () => void): void {
-    const line: HTMLElement = h(
-      'p',
-      { class: 'problem', role: 'alert' },
-      what,
-      ' ',
-      button(
-        'I see',
-        () => {
-          line.remove();
-          seen();
-        },
-        { class: 'plain' },
-      ),
-    );
-    this.lost.append(line);
+    this.lost.append(untilSeen(what, seen));
   }
 }
 

@@ -1,7 +1,7 @@
 // The review page's elements: the item with its label, who answered what, and what can be said of it.
 import type { ReviewVerdict } from '../../domain/labeling.js';
 import type { AnswerControl } from './answer/control.js';
-import { button, h, put } from './dom.js';
+import { button, h, put, untilSeen } from './dom.js';
 import { lacksPicture } from './item/image.js';
 import { itemView } from './item/index.js';
 import type { Batch, ReviewTask } from './types.js';
@@ -193,21 +193,7 @@ export class ReviewView {
 
   /** Stays until the person has read it. */
   problem(text: string, seen: () => void = () => undefined): void {
-    const line: HTMLElement = h(
-      'p',
-      { class: 'problem', role: 'alert' },
-      text,
-      ' ',
-      button(
-        'I see',
-        () => {
-          line.remove();
-          seen();
-        },
-        { class: 'plain' },
-      ),
-    );
-    this.lost.append(line);
+    this.lost.append(untilSeen(text, seen));
   }
 
   count({ tasks, labelled, skipped, auto }: Batch['counts'], status: string, waiting: number): void {
